@@ -1,0 +1,68 @@
+"""kdcore: distill a strong model for tables and small images into a small one.
+
+Importing this package is light: names below are loaded on first use, and no machine-learning
+library is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from kdcore.errors import KDError
+from kdcore.hookspecs import hookimpl
+from kdcore.specs import LossSpec, SelectorSpec, StudentSpec, TeacherSpec
+
+if TYPE_CHECKING:
+    from kdcore.runtime import load as load
+    from kdcore.distiller import DistillationClassifier as DistillationClassifier
+    from kdcore.distiller import DistillationRegressor as DistillationRegressor
+    from kdcore.experiment import distill as distill
+    from kdcore.losses import Loss as Loss
+    from kdcore.registry import register as register
+    from kdcore.students import ClassifierStudent as ClassifierStudent
+    from kdcore.students import RegressorStudent as RegressorStudent
+    from kdcore.targets import SoftTargets as SoftTargets
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "ClassifierStudent": "kdcore.students",
+    "DistillationClassifier": "kdcore.distiller",
+    "DistillationRegressor": "kdcore.distiller",
+    "Loss": "kdcore.losses",
+    "RegressorStudent": "kdcore.students",
+    "SoftTargets": "kdcore.targets",
+    "distill": "kdcore.experiment",
+    "load": "kdcore.runtime",
+    "register": "kdcore.registry",
+}
+
+__all__ = [
+    "ClassifierStudent",
+    "DistillationClassifier",
+    "DistillationRegressor",
+    "KDError",
+    "Loss",
+    "LossSpec",
+    "RegressorStudent",
+    "SelectorSpec",
+    "SoftTargets",
+    "StudentSpec",
+    "TeacherSpec",
+    "__version__",
+    "distill",
+    "hookimpl",
+    "load",
+    "register",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'kdcore' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,53 @@
+"""What the core itself provides, through the same hooks as every plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kdcore.hookspecs import hookimpl
+from kdcore.specs import LossSpec, SelectorSpec
+
+__all__ = ["kd_losses", "kd_selectors"]
+
+
+@hookimpl
+def kd_losses() -> Iterator[LossSpec]:
+    """Provide the built-in losses."""
+    yield LossSpec(
+        name="kl",
+        summary="Kullback-Leibler divergence of softened probabilities (the classic).",
+        factory="kdcore.losses:KL",
+        tasks=("binary", "multiclass"),
+        min_classes=2,
+        target_only=True,
+        reference="Hinton, Vinyals, Dean 2015, arXiv:1503.02531",
+    )
+    yield LossSpec(
+        name="logit_mse",
+        summary="Squared error between centred logits.",
+        factory="kdcore.losses:LogitMSE",
+        tasks=("binary", "multiclass"),
+        reference="Ba, Caruana 2014, arXiv:1312.6184; Kim et al. 2021, arXiv:2105.08919",
+    )
+    yield LossSpec(
+        name="brier",
+        summary="Squared error between probabilities; bounded, so robust to a wrong teacher.",
+        factory="kdcore.losses:Brier",
+        tasks=("binary", "multiclass"),
+        target_only=True,
+        reference="Fakoor et al. 2020 (FAST-DAD), arXiv:2006.14284",
+    )
+    yield LossSpec(
+        name="blend",
+        summary="Squared error to a mix of the teacher's output and the true value.",
+        factory="kdcore.losses:Blend",
+        tasks=("regression",),
+        target_only=True,
+        reference="Squared error to alpha * teacher + (1 - alpha) * label",
+    )
+
+
+@hookimpl
+def kd_selectors() -> tuple[SelectorSpec, ...]:
+    """Provide the built-in selectors."""
+    return ()

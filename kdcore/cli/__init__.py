@@ -1,0 +1,57 @@
+"""The command ``kd``: the group, its global options, and its commands.
+
+A command is a small light module: heavy libraries are imported inside its function, so that
+``kd --help`` stays quick. Exit codes stand in `kdcore.cli.common`.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+import click
+
+import kdcore
+from kdcore.candidates import installed
+from kdcore.cli.common import CommandGroup
+from kdcore.cli.plugins import plugins_command
+
+__all__ = ["cli"]
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    click.echo(f"kdcore {kdcore.__version__} at {Path(kdcore.__file__).parent}")
+    click.echo(f"Python {platform.python_version()} at {sys.executable}")
+    for plugin in installed():
+        where = f" at {plugin.location}" if plugin.location else ""
+        click.echo(f"{plugin.release}{where}")
+    ctx.exit()
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the versions of kdcore, Python and the plugins, and exit.",
+)
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Distill a strong model into a small one that is quick, portable, or readable.
+
+    \b
+    Examples:
+      kd plugins                  what is installed
+      kd COMMAND --help           what a command does, with examples
+    """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+cli.add_command(plugins_command)

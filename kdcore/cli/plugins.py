@@ -1,0 +1,142 @@
+"""``kd plugins``: what is installed, whether it works, and why not."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import click
+
+from kdcore.candidates import describe_error
+from kdcore.cli.common import EXIT_ERROR, echo_json, table_lines
+from kdcore.errors import KDError
+from kdcore.plugins import BUILTIN, PluginInfo
+from kdcore.registry import ROLES, Registry, default_registry
+
+__all__ = ["plugins_command"]
+
+_COLOURS = {"ok": "green", "disabled": "yellow"}
+
+
+@click.command("plugins")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects for programs.")
+@click.option("--all", "show_all", is_flag=True, help="List what is built into kdcore too.")
+@click.option(
+    "--kind", type=click.Choice(ROLES), help="List only plugins that provide this kind of thing."
+)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Import everything that is provided, and exit with 1 if any plugin has a fault.",
+)
+@click.pass_context
+def plugins_command(
+    ctx: click.Context, as_json: bool, show_all: bool, kind: str | None, check: bool
+) -> None:
+    """List the installed plugins.
+
+    A plugin that cannot be used is listed with the reason; it never stops the others. With
+    --kind such a plugin is listed all the same when nobody can tell what it would provide.
+
+    \b
+    Environment:
+      KD_DISABLE_PLUGINS=a,b      do not load these (names or distributions; * is all)
+      KD_STRICT_PLUGINS=1         stop at the first plugin that fails
+      KD_TRACE_PLUGINS=1          print each import and hook call to stderr
+
+    \b
+    Examples:
+      kd plugins
+      kd plugins --kind student --json
+      kd plugins --check
+    """
+    registry = default_registry()
+    plugins = [p for p in registry.plugins if kind is None or _concerns(p, kind)]
+    if check:
+        plugins = [_checked(registry, plugin) for plugin in plugins]
+    faulty = [p for p in plugins if p.status not in ("ok", "disabled")]
+    shown = [p for p in plugins if show_all or p.name != BUILTIN or p in faulty]
+    if as_json:
+        echo_json([asdict(plugin) for plugin in shown])
+    else:
+        _echo_table(shown)
+        if not shown:
+            what = f"plugin for a {kind}" if kind else "plugin"
+            click.echo(
+                f"No {what} is installed; try `pip install kdcore-xgboost kdcore-sklearn`, "
+                "or --all for what is built in.",
+                err=True,
+            )
+    if check:
+        click.echo(f"Checked {len(plugins)}, {len(faulty)} with a fault.", err=True)
+    if check and faulty:
+        ctx.exit(EXIT_ERROR)
+
+
+def _concerns(plugin: PluginInfo, kind: str) -> bool:
+    roles = {item.partition(":")[0] for item in plugin.provides}
+    return kind in roles or (not roles and plugin.status != "ok")
+
+
+def _echo_table(plugins: Sequence[PluginInfo]) -> None:
+    if not plugins:
+        return
+    rows = [("name", "version", "status", "provides")]
+    rows += [(p.name, p.version, p.status, _summary(p.provides)) for p in plugins]
+    header, *lines = table_lines(rows)
+    click.echo(header)
+    for plugin, line in zip(plugins, lines, strict=True):
+        colour = _COLOURS.get(plugin.status, "red")
+        start = header.index("status")
+        end = start + len(plugin.status)
+        click.echo(line[:start] + click.style(line[start:end], fg=colour) + line[end:])
+        if plugin.reason:
+            click.echo(f"    {plugin.reason}")
+
+
+def _summary(provides: Sequence[str]) -> str:
+    """Return ``"teacher: a, b; student: a"``."""
+    names: dict[str, list[str]] = {}
+    for item in provides:
+        role, _, name = item.partition(": ")
+        names.setdefault(role, []).append(name)
+    return "; ".join(f"{role}: {', '.join(found)}" for role, found in names.items())
+
+
+def _checked(registry: Registry, plugin: PluginInfo) -> PluginInfo:
+    """Return the plugin as it stands after everything it provides has been imported."""
+    problems: list[str] = []
+    for item in plugin.provides:
+        role, _, name = item.partition(": ")
+        fields = ["factory"]
+        if getattr(registry.get(role, name), "loader", None):
+            fields.append("loader")
+        for field in fields:
+            try:
+                registry.resolve(role, name, field)
+            except KDError as error:
+                problems.append(str(error))
+    if plugin.status == "ok" and plugin.name != BUILTIN and not problems:
+        problems = _failed_checks(plugin.name)
+    if not problems:
+        return plugin
+    reasons = [plugin.reason, *problems] if plugin.reason else problems
+    return replace(plugin, status="broken", reason="; ".join(r.rstrip(".") for r in reasons))
+
+
+def _failed_checks(name: str) -> list[str]:
+    """Run the conformance kit's checks of a plugin, where the kit offers them."""
+    check_plugin = getattr(importlib.import_module("kdcore.testing"), "check_plugin", None)
+    if check_plugin is None:
+        return []
+    try:
+        results: list[Any] = list(check_plugin(name))
+    except (Exception, SystemExit) as error:
+        return [f"its checks cannot be run ({describe_error(error)})"]
+    return [
+        f"{result.check} failed: {result.message}"
+        for result in results
+        if result.status == "failed"
+    ]

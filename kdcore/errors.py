@@ -1,0 +1,54 @@
+"""Errors meant for users: each says what happened, to what, and what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BundleError",
+    "DataError",
+    "KDError",
+    "ParameterError",
+    "PluginError",
+    "SpecError",
+    "UnknownNameError",
+    "suggest",
+]
+
+
+class KDError(Exception):
+    """Base of every error that kdcore raises for its users.
+
+    The command line prints ``str(error)`` as one line and exits with 1.
+    """
+
+
+class DataError(KDError, ValueError):
+    """A table, a column or a set of labels cannot be used as given."""
+
+
+class ParameterError(KDError, ValueError):
+    """A parameter has a value, or a name, that cannot be used."""
+
+
+class SpecError(KDError, ValueError):
+    """A spec that a plugin yields breaks the rules of its kind."""
+
+
+class UnknownNameError(KDError, LookupError):
+    """No teacher, student, loss or selector of that name can be had."""
+
+
+class PluginError(KDError):
+    """A plugin failed, clashes with another, or returned something unusable."""
+
+
+class BundleError(KDError):
+    """A bundle is missing, damaged, unsafe, or made by a newer kdcore."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the closest known name, else an empty string."""
+    match = difflib.get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.6)
+    return f" Did you mean '{match[0]}'?" if match else ""

@@ -1,0 +1,367 @@
+"""Built-in losses: how a student's logits are compared with its soft targets.
+
+Every loss is the mean over rows, weighted by ``sample_weight``, of
+
+    alpha * (term against the teacher) + (1 - alpha) * (term against the true label)
+
+where ``alpha`` is 1 in rows without a label and 0 where there is no teacher. The code uses the
+array API standard only, so that the same loss serves numpy optimisers, boosters' custom
+objectives, and torch through ``logits.backward(gradient)``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from kdcore.errors import ParameterError
+from kdcore.targets import logits_of
+
+if TYPE_CHECKING:
+    from kdcore.targets import SoftTargets
+
+__all__ = ["KL", "Blend", "Brier", "LogitMSE", "Loss", "make_loss"]
+
+
+class Loss:
+    """Base of all losses.
+
+    Parameters
+    ----------
+    alpha : float, default=0.7
+        Share of the teacher's term, in [0, 1].
+    temperature : float, default=1.0
+        Softens teacher and student alike; only losses with ``uses_temperature`` take another
+        value than 1.
+
+    Raises
+    ------
+    ParameterError
+        When alpha or temperature is out of range, or temperature is not 1 and cannot be used.
+    """
+
+    uses_temperature: ClassVar[bool] = False
+
+    def __init__(self, *, alpha: float = 0.7, temperature: float = 1.0) -> None:
+        if not 0 <= alpha <= 1:
+            raise ParameterError(f"alpha={alpha!r} must lie in [0, 1].")
+        if not 0 < temperature < float("inf"):
+            raise ParameterError(f"temperature={temperature!r} must be a number above 0.")
+        if temperature != 1 and not self.uses_temperature:
+            raise ParameterError(
+                f"temperature={temperature:g} cannot be used by the loss "
+                f"{type(self).__name__}; leave it at 1 or use loss='kl'."
+            )
+        self.alpha = alpha
+        self.temperature = temperature
+
+    def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
+        """Mean loss and its gradient.
+
+        Parameters
+        ----------
+        logits : array of shape (n, K), or (n,) in regression
+            Any array of the array API standard: numpy, torch.
+        targets : SoftTargets
+            The same n rows.
+
+        Returns
+        -------
+        value : scalar
+        gradient : array with the shape of ``logits``
+        """
+        raise ParameterError(f"{type(self).__name__} has no gradient; implement value_and_grad.")
+
+    def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
+        """A diagonal bound of the Hessian of the mean loss, shape of ``logits``.
+
+        Boosters divide by it. The default, the row's weight, suits losses whose curvature in
+        each logit is at most 1.
+        """
+        xp, weight = _namespace(logits), _row_weights(logits, targets)
+        return xp.ones_like(logits) * (weight if logits.ndim == 1 else weight[:, None])
+
+    def blend(self, targets: SoftTargets) -> np.ndarray:
+        """Plain targets, (n, K) or (n,), whose least-squares or cross-entropy fit minimises the loss.
+
+        Raises
+        ------
+        ParameterError
+            When the loss (or its temperature) has no such form.
+        """
+        raise ParameterError(
+            f"the loss {type(self).__name__} cannot be given as plain targets, which this "
+            "student needs; use loss='kl' or loss='brier' (classification), 'blend' (regression)."
+        )
+
+
+class KL(Loss):
+    """Kullback-Leibler divergence to the softened teacher, and cross-entropy to the label.
+
+    ``alpha * T^2 * KL(p_t^T || p_s^T) + (1 - alpha) * CE(y, p_s)``, where ``p^T`` is the softmax
+    of logits divided by T, on both sides. With T = 1 it is, up to a constant, the cross-entropy
+    to ``alpha * p_t + (1 - alpha) * y``. The factor T^2 keeps the size of its gradient.
+
+    Paper: Hinton, Vinyals, Dean 2015, arXiv:1503.02531.
+    """
+
+    uses_temperature = True
+
+    def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
+        xp = _namespace(logits)
+        t = self.temperature
+        mix, soft, offset = _like(logits, targets, (self, t), self._constants)
+        weight = _row_weights(logits, targets)
+        logp = _log_softmax(xp, logits)
+        # The label's term, and at T = 1 the teacher's as well: cross-entropy to `mix`.
+        total = xp.sum(mix, axis=1)
+        rows = offset - xp.sum(mix * logp, axis=1)
+        grad = total[:, None] * xp.exp(logp) - mix
+        if t != 1 and soft is not None:
+            logp_t = _log_softmax(xp, logits / t)
+            share = xp.sum(soft, axis=1)
+            rows = rows - t * t * xp.sum(soft * logp_t, axis=1)
+            grad = grad + t * (share[:, None] * xp.exp(logp_t) - soft)
+        return xp.sum(weight * rows), weight[:, None] * grad
+
+    def _constants(self, targets: SoftTargets) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """Mixed hard targets, alpha * softened teacher (if T != 1), and the teacher's own entropy."""
+        share, t = targets.row_alpha(self.alpha), self.temperature
+        if targets.teacher is None:
+            return targets.one_hot, None, np.zeros(len(targets))
+        p = targets.softened(t)
+        entropy = share * t * t * (p * np.log(np.maximum(p, 1e-300))).sum(axis=1)
+        if t == 1:
+            return targets.blended(self.alpha), None, entropy
+        return (1 - share)[:, None] * targets.one_hot, share[:, None] * p, entropy
+
+    def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
+        xp = _namespace(logits)
+        weight = _row_weights(logits, targets)
+        share = xp.asarray(targets.row_alpha(self.alpha), dtype=logits.dtype)
+        p = xp.exp(_log_softmax(xp, logits))
+        p_t = p if self.temperature == 1 else xp.exp(_log_softmax(xp, logits / self.temperature))
+        curvature = share[:, None] * p_t * (1 - p_t) + (1 - share)[:, None] * p * (1 - p)
+        # Twice the diagonal dominates the full softmax Hessian diag(p) - p p'.
+        return 2 * weight[:, None] * curvature
+
+    def blend(self, targets: SoftTargets) -> np.ndarray:
+        if self.temperature != 1:
+            raise ParameterError(
+                f"temperature={self.temperature:g} cannot be used by a student that is fitted to "
+                "plain targets, since it cannot soften its own side; leave temperature at 1."
+            )
+        return targets.blended(self.alpha)
+
+
+class LogitMSE(Loss):
+    """Squared error between centred logits, and cross-entropy to the label.
+
+    ``alpha * mean_k (z_s - z_t)^2 / 2 + (1 - alpha) * CE(y, p_s)``, logits centred over classes.
+
+    Parameters
+    ----------
+    alpha : float, default=0.7
+    temperature : float, default=1.0
+        Must stay 1.
+    clip : float, default=1e-4
+        Teacher probabilities are raised to this before the logarithm, since trees give zeros.
+
+    Papers: Ba, Caruana 2014, arXiv:1312.6184; Kim et al. 2021, arXiv:2105.08919.
+    """
+
+    def __init__(
+        self, *, alpha: float = 0.7, temperature: float = 1.0, clip: float = 1e-4
+    ) -> None:
+        super().__init__(alpha=alpha, temperature=temperature)
+        if not 0 < clip < 0.5:
+            raise ParameterError(f"clip={clip!r} must lie in (0, 0.5).")
+        self.clip = clip
+
+    def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
+        xp = _namespace(logits)
+        weight = _row_weights(logits, targets)
+        hard, share, z_t = _like(logits, targets, (self, self.clip), self._constants)
+        logp = _log_softmax(xp, logits)
+        rows = -xp.sum(hard * logp, axis=1)
+        grad = xp.sum(hard, axis=1)[:, None] * xp.exp(logp) - hard
+        if z_t is not None:
+            k = logits.shape[1]
+            diff = logits - xp.mean(logits, axis=1, keepdims=True) - z_t
+            rows = rows + share * xp.sum(diff * diff, axis=1) / (2 * k)
+            # Both sides are centred, so the gradient needs no further projection.
+            grad = grad + share[:, None] * diff / k
+        return xp.sum(weight * rows), weight[:, None] * grad
+
+    def _constants(self, targets: SoftTargets) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        share = targets.row_alpha(self.alpha)
+        z_t = None if targets.teacher is None else logits_of(targets.teacher, self.clip)
+        return (1 - share)[:, None] * targets.one_hot, share, z_t
+
+    def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
+        xp = _namespace(logits)
+        share = xp.asarray(targets.row_alpha(self.alpha), dtype=logits.dtype)[:, None]
+        p = xp.exp(_log_softmax(xp, logits))
+        curvature = share / logits.shape[1] + 2 * (1 - share) * p * (1 - p)
+        return _row_weights(logits, targets)[:, None] * curvature
+
+
+class Brier(Loss):
+    """Squared error between probabilities: ``sum_k (p_s - q)^2`` to teacher and label alike.
+
+    Bounded, so robust to confident mistakes of the teacher. Up to a constant it is the squared
+    error to ``alpha * p_t + (1 - alpha) * y``, which is how trees are fitted to it.
+
+    Paper: Fakoor et al. 2020 (FAST-DAD), arXiv:2006.14284.
+    """
+
+    def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
+        xp = _namespace(logits)
+        weight = _row_weights(logits, targets)
+        mix, offset = _like(logits, targets, (self,), self._constants)
+        p = xp.exp(_log_softmax(xp, logits))
+        diff = p - mix
+        rows = offset + xp.sum(diff * diff, axis=1)
+        grad = 2 * p * (diff - xp.sum(p * diff, axis=1)[:, None])
+        return xp.sum(weight * rows), weight[:, None] * grad
+
+    def _constants(self, targets: SoftTargets) -> tuple[np.ndarray, np.ndarray]:
+        """The blend, and the part of the loss that no student can remove."""
+        share, mix = targets.row_alpha(self.alpha), targets.blended(self.alpha)
+        spread = (1 - share) * (targets.one_hot**2).sum(axis=1)
+        if targets.teacher is not None:
+            spread = spread + share * (targets.teacher**2).sum(axis=1)
+        return mix, spread - (mix**2).sum(axis=1)
+
+    def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
+        xp = _namespace(logits)
+        p = xp.exp(_log_softmax(xp, logits))
+        squares = xp.sum(p * p, axis=1)[:, None]
+        # Gauss-Newton diagonal, doubled for the off-diagonal part.
+        curvature = 4 * p * p * ((1 - p) ** 2 + squares - p * p)
+        return _row_weights(logits, targets)[:, None] * curvature
+
+    def blend(self, targets: SoftTargets) -> np.ndarray:
+        return targets.blended(self.alpha)
+
+
+class Blend(Loss):
+    """Squared error of a regression: ``alpha * (f_s - f_t)^2 + (1 - alpha) * (f_s - y)^2``.
+
+    Up to a constant it is the squared error to ``alpha * f_t + (1 - alpha) * y``, so that any
+    regression student can be fitted to it.
+    """
+
+    def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
+        xp = _namespace(logits)
+        weight = _row_weights(logits, targets)
+        mix, offset = _like(logits, targets, (self,), self._constants)
+        diff = logits - mix
+        return xp.sum(weight * (offset + diff * diff)), 2 * weight * diff
+
+    def _constants(self, targets: SoftTargets) -> tuple[np.ndarray, np.ndarray]:
+        mix, share = targets.blended(self.alpha), targets.row_alpha(self.alpha)
+        if targets.teacher is None:
+            return mix, np.zeros(len(targets))
+        gap = np.where(targets.unlabeled, 0.0, targets.teacher - targets.labels)
+        return mix, share * (1 - share) * gap**2
+
+    def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
+        return 2 * super().hessian_bound(logits, targets)
+
+    def blend(self, targets: SoftTargets) -> np.ndarray:
+        return targets.blended(self.alpha)
+
+
+def _namespace(array: Any) -> Any:
+    from array_api_compat import array_namespace
+
+    return array_namespace(array)
+
+
+def _log_softmax(xp: Any, logits: Any) -> Any:
+    shifted = logits - xp.max(logits, axis=1, keepdims=True)
+    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
+
+
+def _row_weights(logits: Any, targets: SoftTargets) -> Any:
+    """Row weights that sum to 1, in the namespace of ``logits``."""
+
+    def normalised(t: SoftTargets) -> tuple[np.ndarray]:
+        weight = np.asarray(t.sample_weight)
+        return (weight / weight.sum(),)
+
+    return _like(logits, targets, ("weight",), normalised)[0]
+
+
+def _like(logits: Any, targets: SoftTargets, key: tuple[Any, ...], make: Any) -> tuple[Any, ...]:
+    """Constants of a loss as arrays like ``logits``, made once for each set of targets.
+
+    An optimiser asks for the same constants at every step, so they are kept with the targets.
+    """
+    full = (*key, str(logits.dtype), str(getattr(logits, "device", "cpu")))
+    if full not in targets._cache:
+        xp = _namespace(logits)
+        targets._cache[full] = tuple(
+            None if part is None else xp.asarray(part, dtype=logits.dtype) for part in make(targets)
+        )
+    return tuple(targets._cache[full])
+
+
+def make_loss(
+    loss: str | Any | None,
+    *,
+    alpha: float,
+    temperature: float,
+    task: str,
+    n_classes: int = 0,
+    gradient: bool = True,
+) -> Loss:
+    """The loss of a student, refused early if it does not suit the task or the student.
+
+    Parameters
+    ----------
+    loss : str or callable or None
+        A registered name, or ``loss(alpha=..., temperature=...)``. None: ``"kl"``, or
+        ``"blend"`` in regression.
+    alpha, temperature : float
+    task : {"binary", "multiclass", "regression"}
+    n_classes : int
+    gradient : bool, default=True
+        Whether the student minimises the loss itself; else it needs plain targets.
+
+    Raises
+    ------
+    ParameterError
+        When the loss is for another task, degenerates for so few classes, or cannot be given as
+        plain targets; the message names losses that work.
+    UnknownNameError
+        When no loss has that name.
+    """
+    if loss is not None and not isinstance(loss, str):
+        return loss(alpha=alpha, temperature=temperature)  # type: ignore[no-any-return]
+
+    from kdcore.registry import default_registry
+
+    registry = default_registry()
+    name = loss or ("blend" if task == "regression" else "kl")
+    spec = registry.get("loss", name)
+
+    def suits(s: Any) -> bool:
+        return (
+            task in s.tasks
+            and (task == "regression" or n_classes >= s.min_classes)
+            and (gradient or s.target_only)
+        )
+
+    if not suits(spec):
+        usable = sorted(n for n, s in registry.specs("loss").items() if suits(s))
+        if task not in spec.tasks:
+            why = f"is not for {task} tasks"
+        elif task != "regression" and n_classes < spec.min_classes:
+            why = f"degenerates below {spec.min_classes} classes, and there are {n_classes}"
+        else:
+            why = "cannot be given as plain targets, which this student needs"
+        raise ParameterError(f"loss={name!r} {why}; use one of {', '.join(usable)}.")
+    return registry.create("loss", name, alpha=alpha, temperature=temperature)  # type: ignore[no-any-return]

@@ -1,0 +1,259 @@
+"""The four frozen specs by which plugins describe what they provide, without importing it."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from kdcore.errors import SpecError
+
+__all__ = ["TASKS", "LossSpec", "SelectorSpec", "Spec", "StudentSpec", "TeacherSpec"]
+
+TASKS = ("binary", "multiclass", "regression")
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every spec holds.
+
+    Parameters
+    ----------
+    name : str
+        Lower-case slug, unique among the specs of one kind, for instance ``"xgboost"``.
+    summary : str
+        One line, shown in listings.
+    factory : str
+        ``"package.module:attribute"`` of a callable. It is imported only on use, so that
+        listing plugins stays fast.
+
+    Raises
+    ------
+    SpecError
+        When a field breaks its rule; the message names the field.
+    """
+
+    role: ClassVar[str] = ""
+
+    name: str
+    summary: str
+    factory: str
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if isinstance(getattr(self, field.name), list):
+                object.__setattr__(self, field.name, tuple(getattr(self, field.name)))
+        self._require(
+            isinstance(self.name, str) and bool(_NAME.match(self.name)),
+            "name",
+            "use a lower-case slug such as 'my_model'",
+        )
+        self._require(
+            isinstance(self.summary, str)
+            and bool(self.summary.strip())
+            and "\n" not in self.summary,
+            "summary",
+            "use one non-empty line",
+        )
+        self._require(
+            isinstance(self.factory, str) and bool(_FACTORY.match(self.factory)),
+            "factory",
+            "use 'package.module:attribute'",
+        )
+        self._validate()
+
+    def _validate(self) -> None:
+        """Check the fields that only one kind of spec has."""
+
+    def _require(self, ok: bool, field: str, rule: str) -> None:
+        if not ok:
+            raise SpecError(
+                f"{type(self).__name__} {self.name!r}: {field}={getattr(self, field)!r} "
+                f"is not valid; {rule}."
+            )
+
+    def _require_tasks(self, tasks: Any) -> None:
+        self._require(
+            isinstance(tasks, tuple) and bool(tasks) and set(tasks) <= set(TASKS),
+            "tasks",
+            f"use one or more of {', '.join(TASKS)}",
+        )
+
+    def _require_flags(self, *names: str) -> None:
+        for name in names:
+            self._require(isinstance(getattr(self, name), bool), name, "use True or False")
+
+    def resolve(self) -> Any:
+        """Import and return the factory.
+
+        Raises
+        ------
+        Exception
+            Whatever importing the module raises; the registry turns it into a `PluginError`.
+        """
+        return pkgutil.resolve_name(self.factory)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSpec(Spec):
+    """A teacher: ``factory(task)`` returns an unfitted scikit-learn estimator.
+
+    ``task`` is ``"classification"`` or ``"regression"``. The estimator has ``random_state``
+    and ``n_jobs`` and honours ``sample_weight``.
+
+    Parameters
+    ----------
+    tasks : tuple of {"binary", "multiclass", "regression"}
+    handles_missing, handles_categorical : bool, default=False
+        Whether ``fit`` takes NaN, and pandas ``category`` columns, as they are. Where it does
+        not, the core encodes the table for it.
+    input : {"table", "image"}, default="table"
+    loader : str, optional
+        ``"package.module:function"`` that turns a saved native model file into a fitted teacher.
+    suffixes : tuple of str, default=()
+        File endings that ``loader`` reads, for instance ``(".ubj", ".json")``.
+    """
+
+    role: ClassVar[str] = "teacher"
+
+    tasks: tuple[str, ...]
+    handles_missing: bool = False
+    handles_categorical: bool = False
+    input: str = "table"
+    loader: str | None = None
+    suffixes: tuple[str, ...] = ()
+
+    def _validate(self) -> None:
+        self._require_tasks(self.tasks)
+        self._require_flags("handles_missing", "handles_categorical")
+        self._require(self.input in ("table", "image"), "input", "use 'table' or 'image'")
+        self._require(
+            self.loader is None
+            or (isinstance(self.loader, str) and bool(_FACTORY.match(self.loader))),
+            "loader",
+            "use 'package.module:function' or None",
+        )
+        self._require(
+            isinstance(self.suffixes, tuple)
+            and all(isinstance(s, str) and s.startswith(".") for s in self.suffixes),
+            "suffixes",
+            "use file endings such as '.json'",
+        )
+        self._require(
+            bool(self.suffixes) == (self.loader is not None),
+            "suffixes",
+            "give loader and suffixes together, or neither",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentSpec(Spec):
+    """A student: ``factory(task)`` returns an unfitted `ClassifierStudent` or `RegressorStudent`.
+
+    Parameters
+    ----------
+    tasks : tuple of {"binary", "multiclass", "regression"}
+    uses_gradient : bool, default=False
+        True if the student minimises any loss through ``value_and_grad``; False if it is fitted
+        to plain targets (``Loss.blend``) only.
+    embedded_selection : bool, default=False
+        Whether selectors of kind ``"embedded"`` can train inside this student.
+    encoder : str, default="standard"
+        Name of the encoder that turns raw columns into the student's input.
+    exports : tuple of str, default=()
+        Formats besides Python that the student can be written to, for instance ``("onnx",)``.
+    counterpart : str, optional
+        Name of the student that stands in for tasks this one lacks, as ``ridge`` does for
+        ``logistic_regression`` in regression.
+    """
+
+    role: ClassVar[str] = "student"
+
+    tasks: tuple[str, ...]
+    uses_gradient: bool = False
+    embedded_selection: bool = False
+    encoder: str = "standard"
+    exports: tuple[str, ...] = ()
+    counterpart: str | None = None
+
+    def _validate(self) -> None:
+        self._require_tasks(self.tasks)
+        self._require_flags("uses_gradient", "embedded_selection")
+        self._require(
+            isinstance(self.encoder, str) and bool(_NAME.match(self.encoder)),
+            "encoder",
+            "use the name of an encoder such as 'standard'",
+        )
+        self._require(
+            isinstance(self.exports, tuple) and all(isinstance(e, str) for e in self.exports),
+            "exports",
+            "use a tuple of format names such as ('onnx',)",
+        )
+        self._require(
+            self.counterpart is None
+            or (isinstance(self.counterpart, str) and bool(_NAME.match(self.counterpart))),
+            "counterpart",
+            "use the name of another student or None",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSpec(Spec):
+    """A loss: ``factory(alpha=..., temperature=..., **params)`` returns a `Loss`.
+
+    Parameters
+    ----------
+    tasks : tuple of {"binary", "multiclass", "regression"}
+    min_classes : int, default=2
+        Fewest classes for which the loss does not degenerate.
+    target_only : bool, default=False
+        Whether the loss also gives ``blend(targets)``, so that students without gradients can
+        use it.
+    reference : str, default=""
+        The paper, or where the formula comes from.
+    """
+
+    role: ClassVar[str] = "loss"
+
+    tasks: tuple[str, ...]
+    min_classes: int = 2
+    target_only: bool = False
+    reference: str = ""
+
+    def _validate(self) -> None:
+        self._require_tasks(self.tasks)
+        self._require_flags("target_only")
+        self._require(
+            isinstance(self.min_classes, int) and self.min_classes >= 2,
+            "min_classes",
+            "use an integer of at least 2",
+        )
+        self._require(isinstance(self.reference, str), "reference", "use text")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectorSpec(Spec):
+    """A selector: ``factory(**params)`` returns an object with ``select`` (see `kdcore.selectors`).
+
+    Parameters
+    ----------
+    kind : {"filter", "embedded"}
+        ``"filter"`` runs before any student, ``"embedded"`` trains inside a gradient student.
+    reference : str, default=""
+        The paper, or where the method comes from.
+    """
+
+    role: ClassVar[str] = "selector"
+
+    kind: str = "filter"
+    reference: str = ""
+
+    def _validate(self) -> None:
+        self._require(
+            self.kind in ("filter", "embedded"), "kind", "use 'filter' or 'embedded'"
+        )
+        self._require(isinstance(self.reference, str), "reference", "use text")

@@ -1,0 +1,216 @@
+"""Linear students: logistic regression on exact soft cross-entropy, and ridge regression."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from kdcore import ClassifierStudent, RegressorStudent
+from kdcore.errors import ParameterError
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression, Ridge
+
+if TYPE_CHECKING:
+    from kdcore import Loss, SoftTargets
+
+__all__ = [
+    "LogisticRegressionStudent",
+    "RidgeStudent",
+    "make_logistic_regression",
+    "make_ridge",
+]
+
+
+class LogisticRegressionStudent(ClassifierStudent):
+    """Logistic regression that minimises a distillation loss exactly, by L-BFGS.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse of the L2 penalty, on the scale of scikit-learn's: the objective is
+        ``C * sum of losses + ||coef||^2 / 2``. Without a teacher, and with the default loss, it
+        is scikit-learn's own.
+    fit_intercept : bool, default=True
+    max_iter : int, default=500
+    tol : float, default=1e-5
+        L-BFGS stops when no entry of the mean loss's gradient exceeds it.
+    alpha, temperature, loss, encoder, features
+        See `kdcore.ClassifierStudent`.
+
+    Attributes
+    ----------
+    model_ : sklearn.linear_model.LogisticRegression
+        The fitted model of the encoded columns, usable on its own.
+    coef_, intercept_ : arrays
+        Those of ``model_``; columns are named by ``encoder_.get_feature_names_out()``.
+    n_iter_ : int
+    """
+
+    uses_gradient = True
+
+    def __init__(
+        self,
+        *,
+        C: float = 1.0,
+        fit_intercept: bool = True,
+        max_iter: int = 500,
+        tol: float = 1e-5,
+        alpha: float = 0.7,
+        temperature: float = 1.0,
+        loss: Any = None,
+        encoder: Any = "standard",
+        features: Any = None,
+    ) -> None:
+        self.C = C
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.alpha = alpha
+        self.temperature = temperature
+        self.loss = loss
+        self.encoder = encoder
+        self.features = features
+
+    def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
+        if not self.C > 0:
+            raise ParameterError(f"C={self.C!r} must be above 0.")
+        X = Z.astype(np.float64)
+        n_classes, d = targets.n_classes, X.shape[1]
+        # Two classes need one row of coefficients: the logits are -z/2 and z/2.
+        rows = 1 if n_classes == 2 else n_classes
+        penalty = 1.0 / (self.C * float(np.sum(targets.sample_weight)))
+
+        def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            weights = flat.reshape(rows, d + 1)
+            z = X @ weights[:, :d].T + weights[:, d]
+            value, grad = loss.value_and_grad(np.hstack([-z / 2, z / 2]) if rows == 1 else z, targets)
+            if rows == 1:
+                grad = (grad[:, 1:] - grad[:, :1]) / 2
+            out = np.empty_like(weights)
+            out[:, :d] = grad.T @ X + penalty * weights[:, :d]
+            out[:, d] = grad.sum(axis=0) if self.fit_intercept else 0.0
+            return float(value) + penalty / 2 * float((weights[:, :d] ** 2).sum()), out.ravel()
+
+        result = minimize(
+            objective,
+            np.zeros(rows * (d + 1)),
+            jac=True,
+            method="L-BFGS-B",
+            options={
+                "maxiter": self.max_iter,
+                "gtol": self.tol,
+                "ftol": 64 * np.finfo(float).eps,
+                "maxls": 50,
+            },
+        )
+        weights = result.x.reshape(rows, d + 1)
+        model = LogisticRegression(
+            C=self.C, fit_intercept=self.fit_intercept, max_iter=self.max_iter, tol=self.tol
+        )
+        model.classes_ = np.asarray(targets.classes)
+        model.coef_ = weights[:, :d].copy()
+        model.intercept_ = weights[:, d].copy()
+        model.n_iter_ = np.array([result.nit], dtype=np.int32)
+        model.n_features_in_ = d
+        self.model_ = model
+        self.n_iter_ = int(result.nit)
+
+    def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
+        return np.asarray(self.model_.predict_proba(Z.astype(np.float64)))
+
+    def encoded_importances(self) -> np.ndarray:
+        """Mean absolute coefficient of each encoded column, which are on one scale."""
+        return np.abs(self.model_.coef_).mean(axis=0)
+
+    @property
+    def coef_(self) -> np.ndarray:
+        return np.asarray(self.model_.coef_)
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        return np.asarray(self.model_.intercept_)
+
+    def to_onnx(self) -> Any:
+        """ONNX model from encoded rows to class probabilities."""
+        from kdcore.graph import linear_model
+
+        link = "logistic" if len(self.classes_) == 2 else "softmax"
+        return linear_model(self.model_.coef_, self.model_.intercept_, link=link)
+
+
+class RidgeStudent(RegressorStudent):
+    """Ridge regression fitted to ``alpha * teacher + (1 - alpha) * label``.
+
+    Parameters
+    ----------
+    l2 : float, default=1.0
+        The penalty, called ``alpha`` in scikit-learn; here ``alpha`` is the teacher's share.
+    fit_intercept : bool, default=True
+    alpha, temperature, loss, encoder, features
+        See `kdcore.RegressorStudent`.
+
+    Attributes
+    ----------
+    model_ : sklearn.linear_model.Ridge
+        The fitted model of the encoded columns, usable on its own.
+    coef_ : array of shape (d,)
+    intercept_ : float
+    """
+
+    def __init__(
+        self,
+        *,
+        l2: float = 1.0,
+        fit_intercept: bool = True,
+        alpha: float = 0.7,
+        temperature: float = 1.0,
+        loss: Any = None,
+        encoder: Any = "standard",
+        features: Any = None,
+    ) -> None:
+        self.l2 = l2
+        self.fit_intercept = fit_intercept
+        self.alpha = alpha
+        self.temperature = temperature
+        self.loss = loss
+        self.encoder = encoder
+        self.features = features
+
+    def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
+        if not self.l2 >= 0:
+            raise ParameterError(f"l2={self.l2!r} must not be negative.")
+        # The float64 matrix is our own copy, so scikit-learn may centre it in place.
+        self.model_ = Ridge(alpha=self.l2, fit_intercept=self.fit_intercept, copy_X=False).fit(
+            Z.astype(np.float64), loss.blend(targets), sample_weight=targets.sample_weight
+        )
+
+    def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
+        return np.asarray(self.model_.predict(Z.astype(np.float64)))
+
+    def encoded_importances(self) -> np.ndarray:
+        """Absolute coefficients of the encoded columns, which are on one scale."""
+        return np.abs(self.model_.coef_)
+
+    @property
+    def coef_(self) -> np.ndarray:
+        return np.asarray(self.model_.coef_)
+
+    @property
+    def intercept_(self) -> float:
+        return float(self.model_.intercept_)
+
+    def to_onnx(self) -> Any:
+        """ONNX model from encoded rows to values."""
+        from kdcore.graph import linear_model
+
+        return linear_model(self.model_.coef_, self.model_.intercept_, link="identity")
+
+
+def make_logistic_regression(task: str) -> LogisticRegressionStudent:
+    """Factory of the spec ``logistic_regression``."""
+    return LogisticRegressionStudent()
+
+
+def make_ridge(task: str) -> RidgeStudent:
+    """Factory of the spec ``ridge``."""
+    return RidgeStudent()

@@ -1,0 +1,192 @@
+"""Decision tree students: one tree with an output for each class, grown best leaf first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from kdcore import ClassifierStudent, RegressorStudent
+from sklearn.tree import DecisionTreeRegressor
+
+if TYPE_CHECKING:
+    from kdcore import Loss, SoftTargets
+
+__all__ = ["DecisionTreeStudentClassifier", "DecisionTreeStudentRegressor", "make"]
+
+
+class _DecisionTree:
+    """What both tree students share; the parameters are documented there."""
+
+    max_depth: int | None
+    max_leaf_nodes: int | None
+    min_samples_leaf: int | float
+    ccp_alpha: float
+    random_state: int | None
+
+    def _grow(self, Z: np.ndarray, y: np.ndarray, weight: Any) -> DecisionTreeRegressor:
+        tree = DecisionTreeRegressor(
+            max_depth=self.max_depth,
+            max_leaf_nodes=self.max_leaf_nodes,
+            min_samples_leaf=self.min_samples_leaf,
+            ccp_alpha=self.ccp_alpha,
+            random_state=self.random_state,
+        )
+        return tree.fit(Z, y, sample_weight=weight)
+
+    def encoded_importances(self) -> np.ndarray:
+        """Share of the squared error that the splits on each encoded column remove."""
+        return np.asarray(self.model_.feature_importances_)  # type: ignore[attr-defined]
+
+    def to_onnx(self) -> Any:
+        """ONNX model from encoded rows to class probabilities, or to values."""
+        from kdcore.graph import tree_ensemble
+
+        model = self.model_  # type: ignore[attr-defined]
+        tree = model.tree_
+        nodes = {
+            "left": tree.children_left,
+            "right": tree.children_right,
+            "feature": tree.feature,
+            "threshold": tree.threshold,
+            "missing_left": tree.missing_go_to_left,
+            "value": tree.value[:, :, 0],
+        }
+        return tree_ensemble(
+            [nodes],
+            n_features=model.n_features_in_,
+            n_outputs=tree.value.shape[1],
+            less_or_equal=True,
+        )
+
+
+class DecisionTreeStudentClassifier(_DecisionTree, ClassifierStudent):
+    """A tree whose leaves hold class probabilities, fitted by squared error to soft labels.
+
+    It is one multi-output regression tree on the simplex, so that the probabilities of a row sum
+    to 1. With labels alone it is the tree that the Gini criterion grows.
+
+    Parameters
+    ----------
+    max_depth : int or None, default=None
+    max_leaf_nodes : int or None, default=64
+        Leaves are grown best first up to this number.
+    min_samples_leaf : int or float, default=5
+        Fewest training rows in a leaf (or their share).
+    ccp_alpha : float, default=0.0
+        Cost-complexity pruning.
+    smoothing : float, default=1.0
+        Rows of the overall class distribution mixed into every leaf, so that no class ever has
+        probability 0.
+    random_state : int or None, default=0
+        Breaks ties between equally good splits.
+    alpha, temperature, loss, encoder, features
+        See `kdcore.ClassifierStudent`.
+
+    Attributes
+    ----------
+    model_ : sklearn.tree.DecisionTreeRegressor
+        The fitted tree of the encoded columns; its outputs follow ``classes_``.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_depth: int | None = None,
+        max_leaf_nodes: int | None = 64,
+        min_samples_leaf: int | float = 5,
+        ccp_alpha: float = 0.0,
+        smoothing: float = 1.0,
+        random_state: int | None = 0,
+        alpha: float = 0.7,
+        temperature: float = 1.0,
+        loss: Any = None,
+        encoder: Any = "ordinal",
+        features: Any = None,
+    ) -> None:
+        self.max_depth = max_depth
+        self.max_leaf_nodes = max_leaf_nodes
+        self.min_samples_leaf = min_samples_leaf
+        self.ccp_alpha = ccp_alpha
+        self.smoothing = smoothing
+        self.random_state = random_state
+        self.alpha = alpha
+        self.temperature = temperature
+        self.loss = loss
+        self.encoder = encoder
+        self.features = features
+
+    def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
+        self.model_ = self._grow(Z, loss.blend(targets), targets.sample_weight)
+        tree = self.model_.tree_
+        # `value` is a view of the fitted tree, so the smoothed leaves are what every user of
+        # the model sees, its ONNX export included.
+        mass = tree.weighted_n_node_samples[:, None]
+        prior = tree.value[0, :, 0]
+        tree.value[:, :, 0] = (mass * tree.value[:, :, 0] + self.smoothing * prior) / (
+            mass + self.smoothing
+        )
+
+    def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
+        return np.maximum(self.model_.predict(Z), 0.0)
+
+
+class DecisionTreeStudentRegressor(_DecisionTree, RegressorStudent):
+    """A regression tree fitted to ``alpha * teacher + (1 - alpha) * label``.
+
+    Parameters
+    ----------
+    max_depth : int or None, default=None
+    max_leaf_nodes : int or None, default=64
+        Leaves are grown best first up to this number.
+    min_samples_leaf : int or float, default=5
+        Fewest training rows in a leaf (or their share).
+    ccp_alpha : float, default=0.0
+        Cost-complexity pruning.
+    random_state : int or None, default=0
+        Breaks ties between equally good splits.
+    alpha, temperature, loss, encoder, features
+        See `kdcore.RegressorStudent`.
+
+    Attributes
+    ----------
+    model_ : sklearn.tree.DecisionTreeRegressor
+        The fitted tree of the encoded columns.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_depth: int | None = None,
+        max_leaf_nodes: int | None = 64,
+        min_samples_leaf: int | float = 5,
+        ccp_alpha: float = 0.0,
+        random_state: int | None = 0,
+        alpha: float = 0.7,
+        temperature: float = 1.0,
+        loss: Any = None,
+        encoder: Any = "ordinal",
+        features: Any = None,
+    ) -> None:
+        self.max_depth = max_depth
+        self.max_leaf_nodes = max_leaf_nodes
+        self.min_samples_leaf = min_samples_leaf
+        self.ccp_alpha = ccp_alpha
+        self.random_state = random_state
+        self.alpha = alpha
+        self.temperature = temperature
+        self.loss = loss
+        self.encoder = encoder
+        self.features = features
+
+    def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
+        self.model_ = self._grow(Z, loss.blend(targets), targets.sample_weight)
+
+    def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
+        return np.asarray(self.model_.predict(Z))
+
+
+def make(task: str) -> DecisionTreeStudentClassifier | DecisionTreeStudentRegressor:
+    """Factory of the spec ``decision_tree``."""
+    return (
+        DecisionTreeStudentRegressor() if task == "regression" else DecisionTreeStudentClassifier()
+    )

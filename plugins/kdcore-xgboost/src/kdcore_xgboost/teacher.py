@@ -1,0 +1,171 @@
+"""XGBoost teachers: scikit-learn's interface over raw tables with text, categories and gaps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from kdcore.errors import DataError
+from kdcore.schema import TableSchema
+from kdcore.students import table_of
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+from xgboost import XGBClassifier, XGBRegressor
+
+__all__ = ["XGBoostTeacherClassifier", "XGBoostTeacherRegressor", "make"]
+
+
+class _XGBoostTeacher(BaseEstimator):
+    """Constructor and table handling that both teachers share.
+
+    Parameters have XGBoost's names and meaning; None leaves XGBoost's own default. The defaults
+    given here are those of a strong teacher on tables of a few thousand rows and more.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_estimators: int = 300,
+        max_depth: int | None = 6,
+        learning_rate: float | None = 0.05,
+        max_leaves: int | None = None,
+        max_bin: int | None = None,
+        grow_policy: str | None = None,
+        min_child_weight: float | None = None,
+        gamma: float | None = None,
+        max_delta_step: float | None = None,
+        subsample: float | None = None,
+        sampling_method: str | None = None,
+        colsample_bytree: float | None = None,
+        colsample_bylevel: float | None = None,
+        colsample_bynode: float | None = None,
+        reg_alpha: float | None = None,
+        reg_lambda: float | None = None,
+        scale_pos_weight: float | None = None,
+        num_parallel_tree: int | None = None,
+        monotone_constraints: Any = None,
+        interaction_constraints: Any = None,
+        max_cat_to_onehot: int | None = None,
+        max_cat_threshold: int | None = None,
+        tree_method: str | None = "hist",
+        device: str | None = None,
+        random_state: int | None = 0,
+        n_jobs: int | None = 1,
+    ) -> None:
+        self.n_estimators = n_estimators
+        self.max_depth = max_depth
+        self.learning_rate = learning_rate
+        self.max_leaves = max_leaves
+        self.max_bin = max_bin
+        self.grow_policy = grow_policy
+        self.min_child_weight = min_child_weight
+        self.gamma = gamma
+        self.max_delta_step = max_delta_step
+        self.subsample = subsample
+        self.sampling_method = sampling_method
+        self.colsample_bytree = colsample_bytree
+        self.colsample_bylevel = colsample_bylevel
+        self.colsample_bynode = colsample_bynode
+        self.reg_alpha = reg_alpha
+        self.reg_lambda = reg_lambda
+        self.scale_pos_weight = scale_pos_weight
+        self.num_parallel_tree = num_parallel_tree
+        self.monotone_constraints = monotone_constraints
+        self.interaction_constraints = interaction_constraints
+        self.max_cat_to_onehot = max_cat_to_onehot
+        self.max_cat_threshold = max_cat_threshold
+        self.tree_method = tree_method
+        self.device = device
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def _fit_table(self, X: Any) -> Any:
+        frame = table_of(self, X, reset=True)
+        self.schema_ = TableSchema.fit(frame)
+        return self.schema_.canonical(frame)
+
+    def _table(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return self.schema_.canonical(table_of(self, X, reset=False))
+
+    def model_bytes(self) -> int:
+        """Size in bytes of the model in XGBoost's own binary format."""
+        return len(self.model_.get_booster().save_raw("ubj"))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+class XGBoostTeacherClassifier(ClassifierMixin, _XGBoostTeacher):
+    """Boosted trees that classify, with labels of any type.
+
+    Attributes
+    ----------
+    model_ : xgboost.XGBClassifier
+        The fitted model; its classes are positions in ``classes_``.
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> XGBoostTeacherClassifier:
+        """Fit to a raw table and labels (n,).
+
+        Raises
+        ------
+        DataError
+            When there is only one class, or a column cannot be used.
+        """
+        frame = self._fit_table(X)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError("only one class is present; XGBoost needs at least two classes.")
+        self.model_ = XGBClassifier(**self.get_params(), enable_categorical=True)
+        self.model_.fit(frame, codes, sample_weight=sample_weight)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities (n, K), columns in the order of ``classes_``."""
+        proba = np.asarray(self.model_.predict_proba(self._table(X)), dtype=float)
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row, (n,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class XGBoostTeacherRegressor(RegressorMixin, _XGBoostTeacher):
+    """Boosted trees that predict numbers.
+
+    Attributes
+    ----------
+    model_ : xgboost.XGBRegressor
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> XGBoostTeacherRegressor:
+        """Fit to a raw table and values (n,).
+
+        Raises
+        ------
+        DataError
+            When a column cannot be used.
+        """
+        frame = self._fit_table(X)
+        params = self.get_params()
+        if params.pop("scale_pos_weight") is not None:
+            raise DataError("scale_pos_weight is for classification; leave it out.")
+        self.model_ = XGBRegressor(**params, enable_categorical=True)
+        self.model_.fit(frame, np.asarray(y, dtype=float), sample_weight=sample_weight)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predicted values, (n,)."""
+        return np.asarray(self.model_.predict(self._table(X)), dtype=float)
+
+
+def make(task: str) -> XGBoostTeacherClassifier | XGBoostTeacherRegressor:
+    """Factory of the spec ``xgboost``."""
+    return XGBoostTeacherRegressor() if task == "regression" else XGBoostTeacherClassifier()

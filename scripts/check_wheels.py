@@ -1,0 +1,50 @@
+"""Build every distribution, install the files into this environment, and try them.
+
+Usage: python check_wheels.py REPOSITORY DIST
+Run it outside the repository, so that the installed files are used and not the sources.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SMOKE = """
+import pathlib, sys, kdcore
+assert pathlib.Path(sys.argv[1]) not in pathlib.Path(kdcore.__file__).parents, kdcore.__file__
+assert pathlib.Path(kdcore.__file__).with_name("py.typed").exists()
+print("kdcore", kdcore.__version__, "from its wheel")
+"""
+
+
+def run(*command: str | Path) -> None:
+    """Run a command, show it, and stop at its first failure."""
+    print("$", *command, flush=True)
+    subprocess.run([str(part) for part in command], check=True)
+
+
+def main(root: Path, dist: Path) -> None:
+    """Build, check the files, install them, and run the smoke test."""
+    shutil.rmtree(dist, ignore_errors=True)
+    projects = [root, *sorted(path.parent for path in root.glob("plugins/*/pyproject.toml"))]
+    for project in projects:
+        run(sys.executable, "-m", "build", "--no-isolation", "--outdir", dist, project)
+    wheels = sorted(dist.glob("*.whl"))
+    sdists = sorted(dist.glob("*.tar.gz"))
+    if not len(wheels) == len(sdists) == len(projects):
+        sys.exit(f"{len(projects)} projects gave {len(wheels)} wheels and {len(sdists)} sdists")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
+    run(*pip, "--constraint", root / "constraints.txt", *wheels)
+    run(*pip, "--force-reinstall", "--no-deps", *wheels)
+    run(sys.executable, "-c", SMOKE, root)
+    kd = Path(sys.executable).with_name("kd")
+    run(kd, "--version")
+    run(kd, "plugins", "--check")
+    demo = ("sklearn:breast_cancer", "--teacher", "xgboost", "--student", "decision_tree")
+    run(kd, "distill", *demo, "--recipe", "fast", "-o", dist.parent / "demo")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve())

@@ -1,0 +1,254 @@
+"""What a user can see is documented, and what the documentation shows exists and runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import kdcore
+import pytest
+from kdcore import builtin, hookspecs
+from kdcore.cli import cli
+from kdcore.loading import HOOKS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="no documentation beside the tests")
+
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("plugins/*/README.md")],
+    key=lambda path: path.relative_to(ROOT).as_posix(),
+)
+every_page = pytest.mark.parametrize(
+    "page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix()
+)
+
+
+def read(path: Path | str) -> str:
+    return (DOCS / path).read_text(encoding="utf-8")
+
+
+def commands(
+    group: click.Group = cli, words: tuple[str, ...] = ("kd",)
+) -> Iterator[tuple[str, click.Command]]:
+    """Yield every command with its full name, groups included."""
+    yield " ".join(words), group
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*words, name))
+        else:
+            yield " ".join((*words, name)), command
+
+
+COMMANDS = dict(commands())
+
+
+def code_of(text: str) -> Iterator[str]:
+    """Yield the lines of all code blocks, fenced and indented, continued lines joined."""
+    fenced = re.findall(r"^```(?:bash|console|sh|text)?\n(.*?)^```", text, re.M | re.S)
+    outside = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    indented = re.findall(r"^(?: {4,}.*\n?)+", outside, re.M)
+    for block in [*fenced, *indented]:
+        joined = re.sub(r"\\\n\s*", " ", block)
+        yield from (line.strip().removeprefix("$ ") for line in joined.splitlines())
+
+
+def shell_commands(page: Path) -> list[str]:
+    """Return the command lines of a page that a reader is told to type."""
+    starts = ("kd ", "pip ", "python ", "scripts/", "tox ")
+    text = page.read_text(encoding="utf-8")
+    # A variable may stand before a command.
+    lines = [re.sub(r"^(?:[A-Z_]+=\S* )+", "", line) for line in code_of(text)]
+    return [line.partition("  #")[0].strip() for line in lines if line.startswith(starts)]
+
+
+# --- what exists is documented ---------------------------------------------------------------
+
+
+def test_every_hook_is_documented() -> None:
+    page = read("reference/hooks.md")
+    for name in HOOKS:
+        assert f"kdcore.hookspecs.{name}" in page
+        doc = getattr(hookspecs, name).__doc__
+        assert "Example::" in doc, f"{name}: show a complete implementation"
+        assert "Returns an iterable of" in doc
+
+
+@pytest.mark.parametrize("spec", HOOKS.values(), ids=lambda spec: spec.__name__)
+def test_every_field_of_a_spec_is_documented(spec: type) -> None:
+    assert f"kdcore.{spec.__name__}" in read("reference/hooks.md")
+    docs = "\n".join(base.__doc__ or "" for base in spec.__mro__)
+    documented = {
+        name.strip()
+        for names in re.findall(r"^ *([\w, ]+) : ", docs, re.M)
+        for name in names.split(",")
+    }
+    assert {field.name for field in dataclasses.fields(spec)} <= documented
+
+
+def test_every_public_name_is_documented() -> None:
+    page = read("reference/api.md") + read("reference/hooks.md")
+    for name in kdcore.__all__:
+        if not name.startswith("__"):
+            assert re.search(rf"\b{name}\b", page) or name == "KDError", name
+    assert "automodule:: kdcore.errors" in page
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_has_a_help_text(name: str) -> None:
+    """The reference page is made from these texts, of all commands and options."""
+    command = COMMANDS[name]
+    assert not command.hidden
+    assert (command.help or "").strip(), f"{name} has no help text"
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.hidden or (parameter.help or "").strip(), (
+                f"{name} {parameter.opts[-1]} has no help text"
+            )
+
+
+def test_the_reference_page_shows_every_command() -> None:
+    page = read("reference/cli.md")
+    assert ".. click:: kdcore.cli:cli" in page
+    assert ":nested: full" in page
+
+
+def variables_in(*directories: Path) -> set[str]:
+    found = set()
+    for directory in directories:
+        for path in directory.rglob("*.py"):
+            found |= set(re.findall(r"\bKD_[A-Z][A-Z_]*\b", path.read_text(encoding="utf-8")))
+    return found
+
+
+def test_every_environment_variable_is_documented() -> None:
+    sources = [Path(kdcore.__file__).parent, *ROOT.glob("plugins/*/src")]
+    documented = set(re.findall(r"^`(KD_[A-Z_]+)`$", read("reference/environment.md"), re.M))
+    assert documented == variables_in(*sources)
+
+
+def test_every_builtin_and_plugin_is_listed() -> None:
+    page = read("reference/plugins.md")
+    specs = [*builtin.kd_losses(), *builtin.kd_selectors()]
+    for spec in specs:
+        assert f"`{spec.name}`" in page, f"{spec.role} {spec.name}"
+    for plugin in ROOT.glob("plugins/*/pyproject.toml"):
+        [row] = re.findall(rf"^\| `{plugin.parent.name}` \|.*$", page, re.M)
+        package = plugin.parent / "src" / plugin.parent.name.replace("-", "_")
+        text = (package / "__init__.py").read_text(encoding="utf-8")
+        for name in re.findall(r'^\s+name="(\w+)"', text, re.M):
+            assert f"`{name}`" in row, f"{plugin.parent.name}: {name}"
+
+
+def test_every_loss_has_its_formula() -> None:
+    page = read("explanation/distillation.md")
+    for spec in builtin.kd_losses():
+        assert re.search(rf"^`{spec.name}`\n: \$", page, re.M), spec.name
+
+
+def test_every_page_is_in_a_table_of_contents() -> None:
+    trees = re.findall(r"```\{toctree\}\n(.*?)```", read("index.md"), re.S)
+    listed = {line for tree in trees for line in tree.splitlines() if line and line[0] != ":"}
+    pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")}
+    assert listed == pages - {"index"}
+
+
+# --- what is documented exists ---------------------------------------------------------------
+
+
+@every_page
+def test_commands_that_a_page_shows_exist(page: Path) -> None:
+    """Names of commands and options in the documentation do not go out of date."""
+    for line in shell_commands(page):
+        if not line.startswith("kd "):
+            continue
+        words = shlex.split(line.partition(" > ")[0].partition(" | ")[0])
+        name = "kd"
+        while len(words) > 1 and f"{name} {words[1]}" in COMMANDS:
+            name, words = f"{name} {words[1]}", words[1:]
+        command = COMMANDS[name]
+        assert (
+            not isinstance(command, click.Group)
+            or len(words) == 1
+            or words[1][:1] == "-"
+            or command.invoke_without_command
+        ), f"{line!r}: kd has no command {words[1]!r}"
+        parents = [COMMANDS["kd"], COMMANDS[name.rpartition(" ")[0] or "kd"], command]
+        known = {"--help", "-h"} | {
+            option for c in parents for p in c.params for option in [*p.opts, *p.secondary_opts]
+        }
+        for word in words[1:]:
+            if re.match(r"--?[a-z]", word):
+                assert word.partition("=")[0] in known, f"{line!r}: no option {word}"
+
+
+@every_page
+def test_scripts_and_files_that_a_page_links_to_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for line in shell_commands(page):
+        if line.startswith("scripts/"):
+            assert os.access(ROOT / line.split()[0], os.X_OK), line
+
+
+def test_both_readmes_name_the_same_commands() -> None:
+    chinese = ROOT / "README.zh-CN.md"
+    if not chinese.exists():
+        pytest.skip("there is no README.zh-CN.md")
+    assert shell_commands(chinese) == shell_commands(ROOT / "README.md")
+    names = [
+        set(re.findall(r"`((?:kd|kdcore)[-. ][^`]*)`", p.read_text(encoding="utf-8")))
+        for p in (ROOT / "README.md", chinese)
+    ]
+    assert names[0] == names[1]
+
+
+def needed(code: str) -> set[str]:
+    """Return the distributions that an example needs beyond the core."""
+    names = set(re.findall(r"\b(?:teacher|student)=\"(\w+)\"", code))
+    from kdcore.hints import OFFICIAL
+
+    return {OFFICIAL[r][n] for r in OFFICIAL for n in names if n in OFFICIAL[r]}
+
+
+def installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if "```python" in page.read_text(encoding="utf-8")],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_examples_in_python_run(page: Path, tmp_path: Path) -> None:
+    """The blocks of a page are run in one go, as a reader would, in an empty directory."""
+    code = "\n".join(
+        re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    )
+    missing = sorted(name for name in needed(code) if not installed(name))
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
