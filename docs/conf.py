@@ -21,6 +21,8 @@ default_role = "py:obj"
 napoleon_google_docstring = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+# scikit-learn adds these; their docstrings refer to its own glossary.
+autodoc_default_options = {"exclude-members": "set_fit_request, set_score_request"}
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

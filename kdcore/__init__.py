@@ -23,15 +23,19 @@ if TYPE_CHECKING:
     from kdcore.students import ClassifierStudent as ClassifierStudent
     from kdcore.students import RegressorStudent as RegressorStudent
     from kdcore.targets import SoftTargets as SoftTargets
+    from kdcore.teachers import ClassifierTeacher as ClassifierTeacher
+    from kdcore.teachers import RegressorTeacher as RegressorTeacher
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "ClassifierStudent": "kdcore.students",
+    "ClassifierTeacher": "kdcore.teachers",
     "DistillationClassifier": "kdcore.distiller",
     "DistillationRegressor": "kdcore.distiller",
     "Loss": "kdcore.losses",
     "RegressorStudent": "kdcore.students",
+    "RegressorTeacher": "kdcore.teachers",
     "SoftTargets": "kdcore.targets",
     "distill": "kdcore.experiment",
     "load": "kdcore.runtime",
@@ -40,12 +44,14 @@ _LAZY = {
 
 __all__ = [
     "ClassifierStudent",
+    "ClassifierTeacher",
     "DistillationClassifier",
     "DistillationRegressor",
     "KDError",
     "Loss",
     "LossSpec",
     "RegressorStudent",
+    "RegressorTeacher",
     "SelectorSpec",
     "SoftTargets",
     "StudentSpec",

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 __all__ = [
     "BundleError",
     "DataError",
+    "FitError",
     "KDError",
     "ParameterError",
     "PluginError",
@@ -30,6 +31,10 @@ class DataError(KDError, ValueError):
 
 class ParameterError(KDError, ValueError):
     """A parameter has a value, or a name, that cannot be used."""
+
+
+class FitError(KDError, ValueError):
+    """A teacher or a student fails on the data or the parameters it was given."""
 
 
 class SpecError(KDError, ValueError):

@@ -238,7 +238,7 @@ def _standard(
         for j, (column, table) in enumerate(
             zip(encoder.schema_.categorical, encoder.slots_, strict=True)
         ):
-            # Position `width` is a row of zeros: no column for this value.
+            # OneHot gives a row of zeros for a position beyond its depth: no column.
             table = np.where(table < 0, width, table)
             keys += [f"{j}={key}" for key in (*column.categories, "")]
             slots += [*table[:-2].tolist(), int(table[-1])]
@@ -246,7 +246,8 @@ def _standard(
         constants += [
             _constant("unseen", np.array([unseen]), np.int64),
             _constant("minus", np.zeros((1, 1)), np.int64),
-            _constant("rows", np.eye(width + 1, width), np.float32),
+            _constant("width", np.array([width]), np.int64),
+            _constant("off_on", np.array([0, 1]), np.float32),
             _constant("middle", np.array([1]), np.int64),
         ]
         nodes += [
@@ -262,7 +263,7 @@ def _standard(
             ),
             helper.make_node("Less", ["known", "minus"], ["is_unseen"]),
             helper.make_node("Where", ["is_unseen", "unseen", "known"], ["slots"]),
-            helper.make_node("Gather", ["rows", "slots"], ["one_hots"], axis=0),
+            helper.make_node("OneHot", ["slots", "width", "off_on"], ["one_hots"]),
             helper.make_node("ReduceSum", ["one_hots", "middle"], ["one_hot"], keepdims=0),
         ]
         parts.append("one_hot")

@@ -147,12 +147,7 @@ class KL(Loss):
         return 2 * weight[:, None] * curvature
 
     def blend(self, targets: SoftTargets) -> np.ndarray:
-        if self.temperature != 1:
-            raise ParameterError(
-                f"temperature={self.temperature:g} cannot be used by a student that is fitted to "
-                "plain targets, since it cannot soften its own side; leave temperature at 1."
-            )
-        return targets.blended(self.alpha)
+        return targets.blended(self.alpha, self.temperature)
 
 
 class LogitMSE(Loss):
@@ -317,6 +312,7 @@ def make_loss(
     task: str,
     n_classes: int = 0,
     gradient: bool = True,
+    student: str = "this student",
 ) -> Loss:
     """The loss of a student, refused early if it does not suit the task or the student.
 
@@ -330,6 +326,8 @@ def make_loss(
     n_classes : int
     gradient : bool, default=True
         Whether the student minimises the loss itself; else it needs plain targets.
+    student : str, default="this student"
+        How an error calls the student.
 
     Raises
     ------
@@ -340,7 +338,7 @@ def make_loss(
         When no loss has that name.
     """
     if loss is not None and not isinstance(loss, str):
-        return loss(alpha=alpha, temperature=temperature)  # type: ignore[no-any-return]
+        return _checked(loss(alpha=alpha, temperature=temperature), gradient, student)
 
     from kdcore.registry import default_registry
 
@@ -362,6 +360,16 @@ def make_loss(
         elif task != "regression" and n_classes < spec.min_classes:
             why = f"degenerates below {spec.min_classes} classes, and there are {n_classes}"
         else:
-            why = "cannot be given as plain targets, which this student needs"
+            why = f"cannot be given as plain targets, which {student} needs"
         raise ParameterError(f"loss={name!r} {why}; use one of {', '.join(usable)}.")
-    return registry.create("loss", name, alpha=alpha, temperature=temperature)  # type: ignore[no-any-return]
+    made = registry.create("loss", name, alpha=alpha, temperature=temperature)
+    return _checked(made, gradient, student)
+
+
+def _checked(loss: Loss, gradient: bool, student: str) -> Loss:
+    if not gradient and loss.temperature != 1:
+        raise ParameterError(
+            f"temperature={loss.temperature:g} cannot be used by {student}: it is fitted to plain "
+            "targets and cannot soften its own side; leave temperature at 1."
+        )
+    return loss

@@ -21,7 +21,14 @@ from kdcore.losses import Loss, make_loss
 from kdcore.schema import as_frame
 from kdcore.targets import SoftTargets, encode_labels
 
-__all__ = ["ClassifierStudent", "RegressorStudent", "Student", "table_of"]
+__all__ = [
+    "ClassifierStudent",
+    "RegressorStudent",
+    "Student",
+    "labels_of",
+    "table_of",
+    "weights_of",
+]
 
 
 def table_of(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -209,9 +216,9 @@ class ClassifierStudent(ClassifierMixin, Student):
         if isinstance(y, SoftTargets):
             targets = _given(y, sample_weight, teacher_proba, regression=False)
         else:
-            y = _labels(y, len(frame))
+            y = labels_of(y, len(frame))
             check_classification_targets(y)
-            weight = _weights(sample_weight, frame)
+            weight = weights_of(sample_weight, frame)
             classes = np.unique(y if weight is None else y[weight > 0])
             if weight is not None:
                 # A class that only has rows of weight 0 is as good as absent.
@@ -271,11 +278,11 @@ class RegressorStudent(RegressorMixin, Student):
         if isinstance(y, SoftTargets):
             targets = _given(y, sample_weight, teacher_output, regression=True)
         else:
-            values = check_array(_labels(y, len(frame)), ensure_2d=False, dtype=np.float64)
+            values = check_array(labels_of(y, len(frame)), ensure_2d=False, dtype=np.float64)
             targets = SoftTargets(
                 labels=values,
                 teacher=teacher_output,
-                sample_weight=_weights(sample_weight, frame),
+                sample_weight=weights_of(sample_weight, frame),
                 provenance="none" if teacher_output is None else "given",
             )
         self._fit(frame, targets)
@@ -286,7 +293,8 @@ class RegressorStudent(RegressorMixin, Student):
         return self._predict(X)
 
 
-def _labels(y: Any, n_rows: int) -> np.ndarray:
+def labels_of(y: Any, n_rows: int) -> np.ndarray:
+    """Labels as an array (n,), refused with scikit-learn's words where they cannot be used."""
     if y is None:
         raise DataError("fit requires y to be passed, but the target y is None.")
     y = column_or_1d(y, warn=True)
@@ -299,7 +307,8 @@ def _labels(y: Any, n_rows: int) -> np.ndarray:
     return y
 
 
-def _weights(sample_weight: Any, frame: Any) -> np.ndarray | None:
+def weights_of(sample_weight: Any, frame: Any) -> np.ndarray | None:
+    """Row weights as an array (n,), or None."""
     if sample_weight is None:
         return None
     return np.asarray(_check_sample_weight(sample_weight, frame.iloc[:, :1], dtype=np.float64))

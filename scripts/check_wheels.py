@@ -13,16 +13,18 @@ from pathlib import Path
 
 SMOKE = """
 import pathlib, sys, kdcore
-assert pathlib.Path(sys.argv[1]) not in pathlib.Path(kdcore.__file__).parents, kdcore.__file__
-assert pathlib.Path(kdcore.__file__).with_name("py.typed").exists()
+package = pathlib.Path(kdcore.__file__).parent
+assert package.is_relative_to(sys.prefix), f"{package} is not the installed one"
+assert (package / "py.typed").exists()
 print("kdcore", kdcore.__version__, "from its wheel")
 """
 
 
 def run(*command: str | Path) -> None:
     """Run a command, show it, and stop at its first failure."""
-    print("$", *command, flush=True)
-    subprocess.run([str(part) for part in command], check=True)
+    print("$", *(str(part).strip().partition("\n")[0] for part in command), flush=True)
+    if subprocess.call([str(part) for part in command]):
+        sys.exit("check_wheels: the last command failed")
 
 
 def main(root: Path, dist: Path) -> None:
@@ -38,7 +40,7 @@ def main(root: Path, dist: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
     run(*pip, "--constraint", root / "constraints.txt", *wheels)
     run(*pip, "--force-reinstall", "--no-deps", *wheels)
-    run(sys.executable, "-c", SMOKE, root)
+    run(sys.executable, "-c", SMOKE)
     kd = Path(sys.executable).with_name("kd")
     run(kd, "--version")
     run(kd, "plugins", "--check")

@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from kdcore import builtin, hookspecs
 from kdcore.cli import cli
 from kdcore.loading import HOOKS
+from kdcore.testing.isolation import FakeDistribution, run_kd, run_python
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -228,6 +230,51 @@ def installed(distribution: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
+
+
+def module_name(path: str) -> str:
+    return path[len("src/") : -len(".py")].removesuffix("/__init__").replace("/", ".")
+
+
+def test_the_plugin_of_the_guide_works() -> None:
+    """The guide's plugin is built from its text, checked, and fitted to labels and to a teacher."""
+    blocks = re.findall(
+        r"^```\{code-block\} \w+\n:caption: (\S+)\n\n(.*?)^```",
+        read("how-to/write-a-plugin.md"),
+        re.M | re.S,
+    )
+    files = dict(blocks)
+    project = tomllib.loads(files.pop("pyproject.toml"))["project"]
+    plugin = FakeDistribution(
+        project["name"],
+        entry_points=project["entry-points"]["kdcore"],
+        modules={module_name(path): code for path, code in files.items()},
+        version=project["version"],
+        requires=project["dependencies"],
+    )
+    checked = run_kd("plugins", "--check", distributions=[plugin])
+    assert "nearest_mean" in checked.stdout
+    assert checked.returncode == 0, checked.stdout
+    fitted = run_python(
+        """
+        import numpy as np
+        from kdcore.graph import build_graph
+        from kdcore.registry import default_registry
+        from sklearn.datasets import load_iris
+
+        X, y = load_iris(return_X_y=True, as_frame=True)
+        student = default_registry().create("student", "nearest_mean", "classification")
+        plain = student.fit(X, y)
+        assert plain.score(X, y) > 0.8
+        proba = np.full((len(y), 3), 0.05)
+        proba[np.arange(len(y)), y] = 0.9
+        distilled = student.fit(X, y, teacher_proba=proba)
+        assert distilled.score(X, y) > 0.8
+        build_graph(distilled)
+        """,
+        distributions=[plugin],
+    )
+    assert fitted.returncode == 0, fitted.stderr
 
 
 @pytest.mark.slow

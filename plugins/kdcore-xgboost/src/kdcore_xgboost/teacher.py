@@ -5,19 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from kdcore.errors import DataError
-from kdcore.schema import TableSchema
-from kdcore.students import table_of
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from kdcore import ClassifierTeacher, RegressorTeacher
+from kdcore.errors import ParameterError
 from xgboost import XGBClassifier, XGBRegressor
 
 __all__ = ["XGBoostTeacherClassifier", "XGBoostTeacherRegressor", "make"]
 
 
-class _XGBoostTeacher(BaseEstimator):
-    """Constructor and table handling that both teachers share.
+class _XGBoostTeacher:
+    """Constructor and size that both teachers share.
 
     Parameters have XGBoost's names and meaning; None leaves XGBoost's own default. The defaults
     given here are those of a strong teacher on tables of a few thousand rows and more.
@@ -80,28 +76,12 @@ class _XGBoostTeacher(BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    def _fit_table(self, X: Any) -> Any:
-        frame = table_of(self, X, reset=True)
-        self.schema_ = TableSchema.fit(frame)
-        return self.schema_.canonical(frame)
-
-    def _table(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return self.schema_.canonical(table_of(self, X, reset=False))
-
     def model_bytes(self) -> int:
         """Size in bytes of the model in XGBoost's own binary format."""
         return len(self.model_.get_booster().save_raw("ubj"))
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        return tags
 
-
-class XGBoostTeacherClassifier(ClassifierMixin, _XGBoostTeacher):
+class XGBoostTeacherClassifier(_XGBoostTeacher, ClassifierTeacher):
     """Boosted trees that classify, with labels of any type.
 
     Attributes
@@ -110,34 +90,15 @@ class XGBoostTeacherClassifier(ClassifierMixin, _XGBoostTeacher):
         The fitted model; its classes are positions in ``classes_``.
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> XGBoostTeacherClassifier:
-        """Fit to a raw table and labels (n,).
-
-        Raises
-        ------
-        DataError
-            When there is only one class, or a column cannot be used.
-        """
-        frame = self._fit_table(X)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError("only one class is present; XGBoost needs at least two classes.")
+    def fit_frame(self, frame: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
         self.model_ = XGBClassifier(**self.get_params(), enable_categorical=True)
-        self.model_.fit(frame, codes, sample_weight=sample_weight)
-        return self
+        self.model_.fit(frame, y, sample_weight=sample_weight)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Class probabilities (n, K), columns in the order of ``classes_``."""
-        proba = np.asarray(self.model_.predict_proba(self._table(X)), dtype=float)
-        return proba / proba.sum(axis=1, keepdims=True)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each row, (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+    def predict_frame(self, frame: Any) -> np.ndarray:
+        return np.asarray(self.model_.predict_proba(frame))
 
 
-class XGBoostTeacherRegressor(RegressorMixin, _XGBoostTeacher):
+class XGBoostTeacherRegressor(_XGBoostTeacher, RegressorTeacher):
     """Boosted trees that predict numbers.
 
     Attributes
@@ -145,25 +106,15 @@ class XGBoostTeacherRegressor(RegressorMixin, _XGBoostTeacher):
     model_ : xgboost.XGBRegressor
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> XGBoostTeacherRegressor:
-        """Fit to a raw table and values (n,).
-
-        Raises
-        ------
-        DataError
-            When a column cannot be used.
-        """
-        frame = self._fit_table(X)
+    def fit_frame(self, frame: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
         params = self.get_params()
         if params.pop("scale_pos_weight") is not None:
-            raise DataError("scale_pos_weight is for classification; leave it out.")
+            raise ParameterError("scale_pos_weight is for classification; leave it out.")
         self.model_ = XGBRegressor(**params, enable_categorical=True)
-        self.model_.fit(frame, np.asarray(y, dtype=float), sample_weight=sample_weight)
-        return self
+        self.model_.fit(frame, y, sample_weight=sample_weight)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predicted values, (n,)."""
-        return np.asarray(self.model_.predict(self._table(X)), dtype=float)
+    def predict_frame(self, frame: Any) -> np.ndarray:
+        return np.asarray(self.model_.predict(frame))
 
 
 def make(task: str) -> XGBoostTeacherClassifier | XGBoostTeacherRegressor:

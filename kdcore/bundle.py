@@ -1,0 +1,155 @@
+"""Packing a bundle: one zip with a manifest and an ONNX graph, after a parity gate."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import zipfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdcore.errors import BundleError
+from kdcore.files import atomic_path
+from kdcore.runtime import FORMAT_VERSION, MANIFEST, MODEL, Bundle, open_bundle
+
+__all__ = ["TOLERANCE", "Packed", "pack", "parity"]
+
+#: Largest difference allowed between ONNX and Python: of a probability, or of a value relative
+#: to the largest one.
+TOLERANCE = 1e-5
+
+_VERSIONED = ("kdcore", "numpy", "scikit-learn", "onnx", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A bundle ready to be saved: the opened model, and the bytes of its file."""
+
+    bundle: Bundle
+    data: bytes
+
+    def save(self, path: str | Path) -> None:
+        """Write the file; it appears whole or not at all.
+
+        Raises
+        ------
+        KDError
+            When the folder cannot be written to.
+        """
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(self.data)
+
+
+def pack(
+    student: Any, table: Any, *, name: str = "", info: dict[str, Any] | None = None
+) -> Packed:
+    """Turn a fitted student into a bundle.
+
+    Parameters
+    ----------
+    student : fitted student
+    table : table
+        Held-out rows, on which ONNX and Python are compared.
+    name : str, default=""
+        The student's registered name.
+    info : dict, optional
+        Added to the manifest: recipe, metrics, provenance.
+
+    Raises
+    ------
+    BundleError
+        When ONNX and Python disagree by more than `TOLERANCE`; the message says in which rows.
+    KDError
+        When the student cannot be written as ONNX.
+    """
+    from kdcore.graph import build_graph
+
+    model = build_graph(student).SerializeToString()
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "student": name or type(student).__name__,
+        **_signature(student),
+        "selected": student.get_selected_features(),
+        "versions": _versions(),
+        "sha256": {MODEL: hashlib.sha256(model).hexdigest()},
+        **(info or {}),
+    }
+    bundle = open_bundle(manifest, model)
+    manifest["parity"] = parity(bundle, student, table)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, data in {
+            MANIFEST: json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False),
+            MODEL: model,
+        }.items():
+            # A fixed time keeps equal contents equal bytes.
+            entry = zipfile.ZipInfo(member, (1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data)
+    return Packed(bundle, buffer.getvalue())
+
+
+def parity(bundle: Bundle, student: Any, table: Any) -> dict[str, Any]:
+    """Compare a bundle's graph with its student, row by row.
+
+    Returns
+    -------
+    dict
+        ``rows``, ``max_difference``, ``flipped`` (decisions that differ), ``tolerance``.
+
+    Raises
+    ------
+    BundleError
+        When a difference exceeds the tolerance.
+    """
+    if bundle.classes is None:
+        ours, theirs = student.predict(table), bundle.predict(table)
+        tolerance = TOLERANCE * max(1.0, float(np.abs(ours).max()))
+        difference, flipped = np.abs(ours - theirs), 0
+    else:
+        ours, theirs = student.predict_proba(table), bundle.predict_proba(table)
+        tolerance = TOLERANCE
+        difference = np.abs(ours - theirs).max(axis=1)
+        flipped = int((ours.argmax(axis=1) != theirs.argmax(axis=1)).sum())
+    wrong = np.flatnonzero(~(difference <= tolerance))
+    if len(wrong):
+        raise BundleError(
+            f"the ONNX graph of {type(student).__name__} differs from Python by up to "
+            f"{difference[wrong].max():.3g} in {len(wrong)} of {len(difference)} held-out rows "
+            f"(first: row {wrong[0]}), so it was not saved; report this to the student's plugin."
+        )
+    return {
+        "rows": len(difference),
+        "max_difference": float(difference.max()),
+        "flipped": flipped,
+        "tolerance": tolerance,
+    }
+
+
+def _signature(student: Any) -> dict[str, Any]:
+    classes = getattr(student, "classes_", None)
+    task = "regression" if classes is None else "binary" if len(classes) == 2 else "multiclass"
+    columns: list[dict[str, Any]] = []
+    for column in student.encoder_.schema_.columns:
+        entry: dict[str, Any] = {"name": column.name, "kind": column.kind}
+        if column.kind == "categorical":
+            entry["categories"] = list(column.categories)
+        columns.append(entry)
+    return {
+        "task": task,
+        "classes": None if classes is None else classes.tolist(),
+        "columns": columns,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _VERSIONED:
+        found[name] = metadata.version(name)
+    return found

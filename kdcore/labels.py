@@ -1,0 +1,316 @@
+"""Teacher labels: fitting a teacher and getting its soft labels for rows it was not fitted on."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.parallel import Parallel, delayed
+
+from kdcore.encoders import OrdinalEncoder, StandardEncoder
+from kdcore.errors import DataError, FitError, KDError, ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EncodedTeacher", "TeacherLabels", "fold_plan", "out_of_fold", "teacher_output"]
+
+_DEFAULT_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class TeacherLabels:
+    """What the labelling stage hands over.
+
+    Parameters
+    ----------
+    values : array of shape (n, K) or (n,)
+        Soft labels: class probabilities in the order of ``classes``, or values.
+    teacher : estimator
+        The teacher fitted on all n rows.
+    provenance : str
+        How the labels were made, one of `kdcore.targets.PROVENANCES`.
+    folds : int
+    fit_seconds : float
+        Time of the one fit on all rows.
+    seconds : float
+        Time of the whole stage.
+    """
+
+    values: np.ndarray
+    teacher: Any
+    provenance: str
+    folds: int
+    fit_seconds: float
+    seconds: float
+
+
+class EncodedTeacher(BaseEstimator):
+    """A teacher that reads numbers only, behind an encoder of raw columns.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    estimator : scikit-learn estimator
+    """
+
+    def __init__(self, encoder: Any, estimator: Any) -> None:
+        self.encoder = encoder
+        self.estimator = estimator
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EncodedTeacher:
+        """Fit encoder and estimator."""
+        self.encoder_ = clone(self.encoder).fit(X, sample_weight=sample_weight)
+        self.estimator_ = clone(self.estimator)
+        _fit(self.estimator_, self.encoder_.transform(X), y, sample_weight)
+        if hasattr(self.estimator_, "classes_"):
+            self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities (n, K)."""
+        return np.asarray(self.estimator_.predict_proba(self.encoder_.transform(X)))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Classes or values (n,)."""
+        return np.asarray(self.estimator_.predict(self.encoder_.transform(X)))
+
+
+def fold_plan(
+    y: np.ndarray, *, classes: np.ndarray | None, folds: int | str, random_state: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Training and labelled row positions of each fold, stratified so that no fold lacks a class.
+
+    Only a class with a single row cannot be in every fold's training part; it is warned about.
+
+    Parameters
+    ----------
+    y : array of shape (n,)
+    classes : array of shape (K,) or None
+        None means regression.
+    folds : int or "auto"
+        ``"auto"`` is 5, or fewer where the rarest class has fewer rows.
+
+    Raises
+    ------
+    ParameterError
+        When an explicit number of folds exceeds the rows of the rarest class, or of the table.
+    DataError
+        When there is a single row.
+    """
+    if folds != "auto" and (isinstance(folds, bool) or not isinstance(folds, (int, np.integer))):
+        raise ParameterError(f"folds={folds!r} must be a whole number of at least 2, or 'auto'.")
+    if folds != "auto" and int(folds) < 2:
+        raise ParameterError(f"folds={folds} must be at least 2.")
+    if len(y) < 2:
+        raise DataError("out-of-fold labels need at least 2 rows; n_samples = 1 is too few.")
+    if classes is None:
+        most, what = len(y), "the table"
+    else:
+        labels, counts = np.unique(y, return_counts=True)
+        most, what = int(counts.min()), f"the rarest class, {str(labels[counts.argmin()])!r},"
+    if folds == "auto":
+        number = min(_DEFAULT_FOLDS, max(2, most))
+    elif int(folds) > most:
+        raise ParameterError(
+            f"folds={folds} is more than the {most} training row(s) of {what} so some fold would "
+            "lack it; use fewer folds, or merge that class with another."
+        )
+    else:
+        number = int(folds)
+    if classes is None or counts.max() < 2:
+        return list(KFold(number, shuffle=True, random_state=random_state).split(y))
+    if most < 2:
+        warnings.warn(
+            f"the class {str(labels[counts.argmin()])!r} has a single row, so the teacher that "
+            "labels this row has never seen its class; add rows of it or merge it with another.",
+            UserWarning,
+            stacklevel=3,
+        )
+    with warnings.catch_warnings():
+        # Said above, in words that name the class.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        plan = StratifiedKFold(number, shuffle=True, random_state=random_state)
+        return list(plan.split(np.zeros(len(y)), y))
+
+
+def out_of_fold(
+    teacher: Any,
+    X: pd.DataFrame,
+    y: np.ndarray,
+    *,
+    classes: np.ndarray | None,
+    folds: int | str = "auto",
+    sample_weight: np.ndarray | None = None,
+    random_state: int = 0,
+    n_jobs: int | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> TeacherLabels:
+    """Label every row by a teacher that was not fitted on it, and fit the teacher on all rows.
+
+    The fits run side by side in threads, each of them on one core, so that results are the same
+    bits whatever ``n_jobs``.
+
+    Parameters
+    ----------
+    teacher : unfitted estimator
+        It is cloned, never changed.
+    X : table of n rows
+    y : array of shape (n,)
+    classes : array of shape (K,) or None
+        Sorted labels; None means regression.
+    folds : int or "auto", default="auto"
+    sample_weight : array of shape (n,), optional
+    random_state : int, default=0
+        Shuffles rows into folds.
+    n_jobs : int, optional
+        Fits at a time; -1 for one on each core.
+    on_step : callable, optional
+        Called with the number of fits done and their total.
+
+    Raises
+    ------
+    FitError
+        When the teacher fails.
+    ParameterError, DataError
+        See `fold_plan`.
+    """
+    start = time.perf_counter()
+    plan = fold_plan(y, classes=classes, folds=folds, random_state=random_state)
+    model = _single_threaded(_readable(teacher, X))
+    everything = np.arange(len(y))
+    # The longest fit goes first.
+    jobs = [(everything, everything[:0]), *plan]
+
+    def fit_one(train: np.ndarray, held: np.ndarray) -> tuple[Any, np.ndarray | None, float]:
+        began = time.perf_counter()
+        weight = None if sample_weight is None else sample_weight[train]
+        fitted = _fit(clone(model), X.iloc[train], y[train], weight)
+        seconds = time.perf_counter() - began
+        if len(held) == 0:
+            return fitted, None, seconds
+        return None, teacher_output(fitted, X.iloc[held], classes), seconds
+
+    runs = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+        delayed(fit_one)(train, held) for train, held in jobs
+    )
+    values = np.zeros(len(y) if classes is None else (len(y), len(classes)))
+    fitted, fit_seconds = None, 0.0
+    for done, ((_, held), (whole, part, seconds)) in enumerate(zip(jobs, runs, strict=True), 1):
+        if part is None:
+            fitted, fit_seconds = whole, seconds
+        else:
+            values[held] = part
+        if on_step is not None:
+            on_step(done, len(jobs))
+    return TeacherLabels(
+        values=values,
+        teacher=fitted,
+        provenance="out-of-fold",
+        folds=len(plan),
+        fit_seconds=fit_seconds,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def teacher_output(teacher: Any, X: Any, classes: np.ndarray | None) -> np.ndarray:
+    """A fitted teacher's probabilities with columns in the order of ``classes``, or its values.
+
+    A class that the teacher never saw gets probability 0.
+
+    Raises
+    ------
+    FitError
+        When the teacher fails, or predicts classes that are not in ``classes``.
+    """
+    try:
+        if classes is None:
+            return np.asarray(teacher.predict(X), dtype=float).reshape(len(X))
+        proba = np.asarray(teacher.predict_proba(X), dtype=float)
+    except KDError:
+        raise
+    except AttributeError as error:
+        raise FitError(
+            f"the teacher {type(teacher).__name__} has no predict_proba, so it gives no soft "
+            "labels; use a probabilistic model, or calibrate it (CalibratedClassifierCV)."
+        ) from error
+    except Exception as error:
+        raise FitError(f"the teacher {_name(teacher)} failed to predict: {_line(error)}") from error
+    own = np.asarray(teacher.classes_)
+    unknown = own[~np.isin(own, classes)]
+    if len(unknown):
+        raise FitError(
+            f"the teacher predicts the class {unknown[0]!r}, which the table does not have; use a "
+            "teacher fitted on the same classes."
+        )
+    out = np.zeros((len(proba), len(classes)))
+    out[:, np.searchsorted(classes, own)] = proba
+    return out / out.sum(axis=1, keepdims=True)
+
+
+def _fit(estimator: Any, X: Any, y: np.ndarray, weight: np.ndarray | None) -> Any:
+    try:
+        if weight is None:
+            return estimator.fit(X, y)
+        if isinstance(estimator, Pipeline):
+            return estimator.fit(X, y, **{f"{estimator.steps[-1][0]}__sample_weight": weight})
+        return estimator.fit(X, y, sample_weight=weight)
+    except KDError:
+        raise
+    except TypeError as error:
+        if "sample_weight" in str(error):
+            raise FitError(
+                f"the teacher {_name(estimator)} does not take sample_weight; leave the weights "
+                "out, or use another teacher."
+            ) from error
+        raise FitError(f"the teacher {_name(estimator)} failed to fit: {_line(error)}") from error
+    except Exception as error:
+        raise FitError(f"the teacher {_name(estimator)} failed to fit: {_line(error)}") from error
+
+
+def _readable(teacher: Any, X: pd.DataFrame) -> Any:
+    """The teacher itself, or with an encoder in front where it cannot read such columns."""
+    if isinstance(teacher, Pipeline):
+        return teacher
+    tags = get_tags(teacher).input_tags
+    if X.isna().to_numpy().any() and not tags.allow_nan:
+        return EncodedTeacher(StandardEncoder(), teacher)
+    if (X.dtypes == "category").any() and not tags.categorical:
+        return EncodedTeacher(OrdinalEncoder(), teacher)
+    return teacher
+
+
+def _single_threaded(teacher: Any) -> Any:
+    """A clone that uses one core; None already means that in scikit-learn, but not elsewhere."""
+    model = clone(teacher)
+    ours = type(model).__module__.startswith("sklearn.")
+    one = {
+        key: 1
+        for key, value in model.get_params().items()
+        if (key == "n_jobs" or key.endswith("__n_jobs")) and not (value is None and ours)
+    }
+    return model.set_params(**one) if one else model
+
+
+def _name(estimator: Any) -> str:
+    inner = getattr(estimator, "estimator", estimator)
+    return type(inner).__name__
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error that says something, without a library's source path."""
+    lines = [part.strip() for part in str(error).splitlines() if part.strip()]
+    if not lines:
+        return type(error).__name__
+    text = lines[0]
+    if text.startswith("[") and ": " in text:
+        text = text.split(": ", 1)[1]
+    return text

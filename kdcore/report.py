@@ -1,0 +1,99 @@
+"""The result of a distillation as plain data (`DistillReport`) and as a table for a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["DistillReport", "summary_rows"]
+
+
+@dataclass
+class DistillReport:
+    """Everything that `kd distill --json` prints; see the reference of the command line.
+
+    All metrics are measured on held-out rows. What does not apply is None.
+    """
+
+    task: str
+    classes: list[Any] | None
+    rows: dict[str, int]
+    columns: int
+    teacher: dict[str, Any]
+    plain: dict[str, Any]
+    student: dict[str, Any]
+    recipe: dict[str, Any]
+    verdict: dict[str, Any]
+    plain_encoded: dict[str, Any] | None = None
+    latency_us: dict[str, Any] = field(default_factory=dict)
+    size_bytes: dict[str, int | None] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    parity: dict[str, Any] | None = None
+    seed: int = 0
+    notes: list[str] = field(default_factory=list)
+    bundle: str | None = None
+    report: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, in the order of the documentation."""
+        order = (
+            "task classes rows columns teacher plain plain_encoded student recipe verdict "
+            "latency_us size_bytes seconds parity seed notes bundle report"
+        )
+        return {key: getattr(self, key) for key in order.split()}
+
+
+_HEADINGS = {
+    "accuracy": "accuracy",
+    "log_loss": "log loss",
+    "roc_auc": "AUC",
+    "brier": "Brier",
+    "ece": "ECE",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R2",
+}
+
+
+def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the table teacher / plain / distilled, as text."""
+    metrics = list(report.teacher["metrics"])
+    headings = ["", "model", *(_HEADINGS[m] for m in metrics)]
+    headings += ["like teacher", "1 row", "size"]
+    rows = []
+    for label, part, key in (
+        ("teacher", report.teacher, "teacher"),
+        ("plain", report.plain, None),
+        ("distilled", report.student, "student"),
+    ):
+        row = [label, part["name"], *(_number(part["metrics"][m]) for m in metrics)]
+        row.append(_likeness(part.get("fidelity")))
+        latency = report.latency_us.get(key) if key else None
+        row.append(_time(latency["single"]) if latency else "")
+        row.append(_size(report.size_bytes.get(key)) if key else "")
+        rows.append(row)
+    return headings, rows
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def _likeness(fidelity: dict[str, float | None] | None) -> str:
+    if not fidelity:
+        return ""
+    if "agreement" in fidelity:
+        return f"{fidelity['agreement']:.1%} same"
+    return f"R2 {_number(fidelity['r2_to_teacher'])}"
+
+
+def _time(microseconds: float) -> str:
+    return f"{microseconds / 1000:.2f} ms" if microseconds >= 1000 else f"{microseconds:.0f} us"
+
+
+def _size(size: int | None) -> str:
+    if size is None:
+        return "-"
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

@@ -1,0 +1,201 @@
+"""From what a user names to estimators: teachers and students by name, class or instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from kdcore.errors import ParameterError, suggest
+from kdcore.losses import make_loss
+from kdcore.registry import default_registry
+from kdcore.students import Student
+
+__all__ = ["Resolved", "apply_params", "named_estimator", "resolve_student", "resolve_teacher"]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An unfitted estimator, the name to show for it, and what the user should be told."""
+
+    name: str
+    estimator: Any
+    note: str | None = None
+
+
+def named_estimator(role: str, name: str, task: str) -> Any:
+    """An unfitted teacher or student from its registered name.
+
+    ``task`` is one of binary, multiclass, regression.
+    """
+    kind = "regression" if task == "regression" else "classification"
+    return default_registry().create(role, name, task=kind)
+
+
+def apply_params(estimator: Any, params: Mapping[str, Any] | None, role: str, name: str) -> Any:
+    """Set parameters on an estimator, refusing those it does not have.
+
+    Raises
+    ------
+    ParameterError
+        Naming the parameter and the nearest that exists.
+    """
+    if not params:
+        return estimator
+    known = estimator.get_params()
+    for key in params:
+        if key not in known:
+            raise ParameterError(
+                f"the {role} {name} has no parameter {key!r}."
+                + (suggest(key, known) or f" It has: {', '.join(sorted(known))}.")
+            )
+    return estimator.set_params(**params)
+
+
+def resolve_teacher(
+    teacher: Any,
+    *,
+    task: str,
+    params: Mapping[str, Any] | None = None,
+    random_state: int,
+) -> Resolved:
+    """The unfitted teacher for a task.
+
+    Parameters
+    ----------
+    teacher : str or estimator
+        A registered name, or an unfitted scikit-learn estimator (which is cloned).
+    task : {"binary", "multiclass", "regression"}
+    params : mapping, optional
+    random_state : int
+        Given to the teacher unless the caller's estimator has one of its own.
+
+    Raises
+    ------
+    UnknownNameError, ParameterError, PluginError
+        When there is no such teacher, it cannot do the task, has no such parameter, or is
+        fitted already.
+    """
+    seed = {"random_state": random_state}
+    if isinstance(teacher, str):
+        spec = default_registry().get("teacher", teacher)
+        if task not in spec.tasks:
+            raise ParameterError(
+                f"the teacher {teacher!r} does {', '.join(spec.tasks)}, not {task}; "
+                f"use one of {_able('teacher', task)}."
+            )
+        estimator = named_estimator("teacher", teacher, task)
+        if "random_state" in estimator.get_params():
+            estimator.set_params(**seed)
+        return Resolved(teacher, apply_params(estimator, params, "teacher", teacher))
+    name = type(teacher).__name__
+    if not hasattr(teacher, "fit") or isinstance(teacher, type):
+        raise ParameterError(
+            f"teacher={teacher!r} is neither a name nor an estimator; see `kd plugins` for names."
+        )
+    if _fitted(teacher):
+        raise ParameterError(
+            f"the teacher {name} is fitted already, and kdcore never refits a model in silence; "
+            "pass sklearn.base.clone(teacher) to have it fitted anew."
+        )
+    if task == "regression" and is_classifier(teacher):
+        raise ParameterError(f"the teacher {name} is a classifier, but the task is regression.")
+    if task != "regression" and not hasattr(teacher, "predict_proba"):
+        raise ParameterError(
+            f"the teacher {name} has no predict_proba, so it gives no soft labels; use a "
+            "probabilistic model, or calibrate it (CalibratedClassifierCV)."
+        )
+    estimator = clone(teacher)
+    known = estimator.get_params()
+    if known.get("random_state", 0) is None:
+        estimator.set_params(**seed)
+    return Resolved(name, apply_params(estimator, params, "teacher", name))
+
+
+def resolve_student(
+    student: Any,
+    *,
+    task: str,
+    n_classes: int,
+    params: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+) -> Resolved:
+    """The unfitted student for a task, with its loss checked before any long work.
+
+    Parameters
+    ----------
+    student : str or Student
+        A registered name, or an unfitted student (which is cloned).
+    task : {"binary", "multiclass", "regression"}
+    n_classes : int
+        0 in regression.
+    params : mapping, optional
+        Parameters of the student.
+    recipe : mapping, optional
+        ``alpha``, ``temperature``, ``loss``; None leaves the student's own value.
+
+    Raises
+    ------
+    UnknownNameError, ParameterError, PluginError
+        When there is no such student, it cannot do the task, or cannot use a parameter.
+    """
+    note = None
+    if isinstance(student, str):
+        name, note = _able_student(student, task)
+        estimator = named_estimator("student", name, task)
+    else:
+        name = type(student).__name__
+        if not isinstance(student, Student):
+            raise ParameterError(
+                f"student={student!r} is neither a name nor a student; see `kd plugins` for names, "
+                "or derive from kdcore.ClassifierStudent or kdcore.RegressorStudent."
+            )
+        if is_classifier(student) != (task != "regression"):
+            raise ParameterError(f"the student {name} cannot do the task {task}.")
+        estimator = clone(student)
+    given = {k: v for k, v in (recipe or {}).items() if v is not None}
+    apply_params(estimator, params, "student", name)
+    apply_params(estimator, given, "student", name)
+    make_loss(
+        estimator.loss,
+        alpha=estimator.alpha,
+        temperature=estimator.temperature,
+        task=task,
+        n_classes=n_classes,
+        gradient=estimator.uses_gradient,
+        student=name,
+    )
+    return Resolved(name, estimator, note)
+
+
+def _able_student(name: str, task: str) -> tuple[str, str | None]:
+    """The student itself, or the counterpart that stands in for it in this task."""
+    registry = default_registry()
+    spec = registry.get("student", name)
+    if task in spec.tasks:
+        return name, None
+    other = spec.counterpart
+    if other is not None and task in registry.get("student", other).tasks:
+        return other, f"the student {name!r} does not do {task}; its counterpart {other!r} does."
+    raise ParameterError(
+        f"the student {name!r} does {', '.join(spec.tasks)}, not {task}; "
+        f"use one of {_able('student', task)}."
+    )
+
+
+def _able(role: str, task: str) -> str:
+    return ", ".join(n for n, s in default_registry().specs(role).items() if task in s.tasks)
+
+
+def _fitted(estimator: Any) -> bool:
+    try:
+        check_is_fitted(estimator)
+    except (NotFittedError, TypeError):
+        return False
+    return bool(getattr(estimator, "__sklearn_is_fitted__", None)) or any(
+        v.endswith("_") and not v.startswith("__") for v in vars(estimator)
+    )

@@ -1,0 +1,294 @@
+"""`kdcore.load`: predicting with a bundle, which needs numpy and onnxruntime only.
+
+Nothing in a bundle is executed as Python, and no pickle is read: a manifest is parsed as JSON and
+the model is an ONNX graph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kdcore.columns import MISSING, Column, category_key, category_keys, numeric_values
+from kdcore.errors import BundleError, DataError, suggest
+
+__all__ = ["FORMAT_VERSION", "MANIFEST", "MODEL", "Bundle", "load", "open_bundle"]
+
+FORMAT_VERSION = 1
+MANIFEST, MODEL = "manifest.json", "model.onnx"
+
+_MAX_MANIFEST = 64 * 2**20
+_MAX_MODEL = 2 * 2**30
+#: Rows that go through the graph at a time; one-hot columns of more would cost memory.
+_CHUNK = 8192
+
+
+def load(path: str | Path, *, threads: int = 1) -> Bundle:
+    """Open a bundle for prediction.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``*.kd`` file.
+    threads : int, default=1
+        Threads of ONNX Runtime for one call; small models are fastest with one.
+
+    Returns
+    -------
+    Bundle
+        Safe to share between threads.
+
+    Raises
+    ------
+    BundleError
+        When the file is missing, damaged, changed after it was written, or made by a newer
+        kdcore.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BundleError(f"there is no bundle '{path}'.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = _manifest(_member(archive, MANIFEST, _MAX_MANIFEST))
+            model = _member(archive, MODEL, _MAX_MODEL)
+    except BundleError as error:
+        raise BundleError(f"'{path}' {error}") from error
+    except Exception as error:
+        raise BundleError(f"'{path}' is not a readable bundle: {error}") from error
+    if hashlib.sha256(model).hexdigest() != manifest["sha256"].get(MODEL):
+        raise BundleError(
+            f"'{path}' is damaged or was changed: the content of {MODEL} does not match its hash."
+        )
+    try:
+        return open_bundle(manifest, model, threads=threads)
+    except BundleError as error:
+        raise BundleError(f"'{path}' {error}") from error
+
+
+class Bundle:
+    """A deployable student; made by `load`.
+
+    Parameters
+    ----------
+    manifest : dict
+        What ``manifest.json`` holds.
+    session : onnxruntime.InferenceSession
+
+    Attributes
+    ----------
+    task : {"binary", "multiclass", "regression"}
+    classes : array of shape (K,) or None
+    features : list of str
+        The raw columns that a table must have; others are ignored.
+    """
+
+    def __init__(self, manifest: dict[str, Any], session: Any) -> None:
+        self.manifest = manifest
+        self.task: str = manifest["task"]
+        classes = manifest["classes"]
+        self.classes = None if classes is None else np.array(classes)
+        columns = [
+            Column(c["name"], c["kind"], tuple(c.get("categories", ())))
+            for c in manifest["columns"]
+        ]
+        self.features = [c.name for c in columns]
+        self._numeric = [c for c in columns if c.kind != "categorical"]
+        self._categorical = [c for c in columns if c.kind == "categorical"]
+        self._session = session
+
+    def __repr__(self) -> str:
+        return (
+            f"Bundle(student={self.manifest.get('student')!r}, task={self.task!r}, "
+            f"features={len(self.features)})"
+        )
+
+    def predict_proba(self, table: Any) -> np.ndarray:
+        """Class probabilities (n, K), columns in the order of ``classes``.
+
+        Parameters
+        ----------
+        table : frame (pandas, polars, Arrow), mapping of columns, or array (n, p)
+            Columns are matched by name; a bare array has exactly the columns ``features``.
+
+        Raises
+        ------
+        DataError
+            When a column is missing or holds a value of the wrong type, or in regression.
+        """
+        if self.classes is None:
+            raise DataError("this bundle is a regression; use predict.")
+        return self._run(table)
+
+    def predict(self, table: Any) -> np.ndarray:
+        """The most probable class, or the predicted value, of each row, (n,).
+
+        Parameters
+        ----------
+        table
+            As in `predict_proba`.
+
+        Raises
+        ------
+        DataError
+            When a column is missing or holds a value of the wrong type.
+        """
+        output = self._run(table)
+        if self.classes is None:
+            return output
+        return np.asarray(self.classes[output.argmax(axis=1)])
+
+    def predict_proba_one(self, row: Mapping[str, Any]) -> dict[Any, float]:
+        """Probability of each class for one row given as ``{column: value}``."""
+        if self.classes is None:
+            raise DataError("this bundle is a regression; use predict_one.")
+        return dict(zip(self.classes.tolist(), self._run_one(row)[0].tolist(), strict=True))
+
+    def predict_one(self, row: Mapping[str, Any]) -> Any:
+        """The class or value of one row given as ``{column: value}``.
+
+        Raises
+        ------
+        DataError
+            When a column is missing or holds a value of the wrong type.
+        """
+        output = self._run_one(row)
+        if self.classes is None:
+            return float(output[0, 0])
+        return self.classes[int(output[0].argmax())].item()
+
+    def unseen(self, table: Any) -> dict[str, int]:
+        """Number of values in each categorical column that were not there in training."""
+        columns = self._columns(table)
+        counts = {}
+        for column in self._categorical:
+            known = {*column.categories, MISSING}
+            new = sum(k not in known for k in category_keys(columns[column.name]))
+            if new:
+                counts[column.name] = new
+        return counts
+
+    def _run(self, table: Any) -> np.ndarray:
+        columns = self._columns(table)
+        numbers = [numeric_values(columns[c.name], c) for c in self._numeric]
+        keys = [category_keys(columns[c.name]) for c in self._categorical]
+        n = len((numbers or keys)[0])
+        parts = []
+        for start in range(0, n, _CHUNK):
+            feed: dict[str, Any] = {}
+            stop = start + _CHUNK
+            if numbers:
+                feed["numeric"] = np.stack([c[start:stop] for c in numbers], axis=1)
+            if keys:
+                feed["categorical"] = np.stack([c[start:stop] for c in keys], axis=1)
+            parts.append(self._session.run(None, feed)[0])
+        width = 1 if self.classes is None else len(self.classes)
+        output = np.concatenate(parts) if parts else np.empty((0, width), dtype=np.float32)
+        return output.reshape(n) if self.classes is None else output
+
+    def _run_one(self, row: Mapping[str, Any]) -> np.ndarray:
+        missing = [name for name in self.features if name not in row]
+        if missing:
+            raise self._lacks(missing, list(row))
+        feed: dict[str, Any] = {}
+        if self._numeric:
+            values = np.empty((1, len(self._numeric)), dtype=np.float32)
+            for j, column in enumerate(self._numeric):
+                value = row[column.name]
+                if type(value) is float or type(value) is int:
+                    values[0, j] = value
+                else:
+                    values[0, j] = numeric_values([value], column)[0]
+            if np.isinf(values).any():
+                first = self._numeric[int(np.isinf(values).argmax())]
+                raise DataError(f"column {first.name!r} holds an infinite value.")
+            feed["numeric"] = values
+        if self._categorical:
+            keys = [category_key(row[c.name]) for c in self._categorical]
+            feed["categorical"] = np.array([keys], dtype=object)
+        return np.asarray(self._session.run(None, feed)[0])
+
+    def _columns(self, table: Any) -> Any:
+        """Something that maps each column name to its values."""
+        if hasattr(table, "column_names") and hasattr(table, "column"):
+            table = {name: table.column(name) for name in table.column_names}
+        if isinstance(table, Mapping) or hasattr(table, "columns"):
+            names = list(table) if isinstance(table, Mapping) else list(table.columns)
+            missing = [name for name in self.features if name not in names]
+            if missing:
+                raise self._lacks(missing, [str(n) for n in names])
+            return table
+        array = np.asarray(table)
+        if array.ndim != 2 or array.shape[1] != len(self.features):
+            raise DataError(
+                f"got an array of shape {array.shape}; give a table with named columns, or an "
+                f"array with the {len(self.features)} columns of `features`."
+            )
+        return {name: array[:, j] for j, name in enumerate(self.features)}
+
+    def _lacks(self, missing: list[str], there: list[str]) -> DataError:
+        shown = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        return DataError(
+            f"the table lacks {len(missing)} column(s) that the student reads: {shown}."
+            + suggest(missing[0], [n for n in there if n not in self.features])
+        )
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    entries = [i for i in archive.infolist() if i.filename == name]
+    if len(entries) != 1:
+        raise BundleError(f"is not a bundle: it holds {len(entries)} members called {name}.")
+    if entries[0].file_size > limit:
+        raise BundleError(f"is refused: its {name} claims {entries[0].file_size} bytes.")
+    with archive.open(entries[0]) as member:
+        data = member.read(limit + 1)
+    if len(data) > limit:
+        raise BundleError(f"is refused: its {name} is larger than it claims.")
+    return data
+
+
+def _manifest(data: bytes) -> dict[str, Any]:
+    manifest = json.loads(data)
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if not isinstance(version, int):
+        raise BundleError("is not a bundle: its manifest names no format version.")
+    if version > FORMAT_VERSION:
+        raise BundleError(
+            f"has format version {version}, but this kdcore reads up to {FORMAT_VERSION}; "
+            "upgrade kdcore."
+        )
+    for key, kind in {"task": str, "columns": list, "sha256": dict}.items():
+        if not isinstance(manifest.get(key), kind):
+            raise BundleError(f"is not a bundle: its manifest has no valid {key!r}.")
+    if not manifest["columns"] or "classes" not in manifest:
+        raise BundleError("is not a bundle: its manifest lacks columns or classes.")
+    return dict(manifest)
+
+
+def open_bundle(manifest: dict[str, Any], model: bytes, *, threads: int = 1) -> Bundle:
+    """A bundle from its two parts.
+
+    Raises
+    ------
+    BundleError
+        When ONNX Runtime refuses the model.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise BundleError(f"holds a model that cannot be run: {reason}") from error
+    return Bundle(manifest, session)

@@ -1,0 +1,122 @@
+"""Base classes of teachers: raw tables and labels of any type become what a library reads.
+
+A plugin may provide any scikit-learn estimator as a teacher; these classes spare it the work of
+matching columns, fixing categories, numbering classes and checking weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from kdcore.errors import DataError
+from kdcore.schema import TableSchema
+from kdcore.students import labels_of, table_of, weights_of
+
+__all__ = ["ClassifierTeacher", "RegressorTeacher", "Teacher"]
+
+
+class Teacher(BaseEstimator):
+    """What both kinds share. Derive from `ClassifierTeacher` or `RegressorTeacher` instead.
+
+    A subclass has ``random_state`` and ``n_jobs`` among its constructor parameters and writes
+
+    ``fit_frame(frame, y, sample_weight)``
+        Fit to a pandas frame of numbers and ``category`` columns (missing values kept) and class
+        positions, or values, (n,); ``sample_weight`` is an array or None.
+    ``predict_frame(frame)``
+        Class probabilities (n, K), or values (n,).
+    ``model_bytes()``
+        Optional: size of the model in the library's own format.
+
+    Attributes
+    ----------
+    schema_ : TableSchema
+        The raw columns.
+    """
+
+    def fit_frame(self, frame: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        """Fit to a canonical frame; see the class."""
+        raise TypeError(f"{type(self).__name__} must define fit_frame(frame, y, sample_weight)")
+
+    def predict_frame(self, frame: Any) -> np.ndarray:
+        """Predict a canonical frame; see the class."""
+        raise TypeError(f"{type(self).__name__} must define predict_frame(frame)")
+
+    def _prepare(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        frame = table_of(self, X, reset=True)
+        y, weight = labels_of(y, len(frame)), weights_of(sample_weight, frame)
+        if weight is not None:
+            if not weight.sum() > 0:
+                raise DataError("sample_weight is zero in every row; give some row a weight.")
+            keep = weight > 0
+            if not keep.all():
+                frame, y, weight = frame.loc[keep], y[keep], weight[keep]
+        self.schema_ = TableSchema.fit(frame)
+        return self.schema_.canonical(frame), y, weight
+
+    def _predict(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return self.predict_frame(self.schema_.canonical(table_of(self, X, reset=False)))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.target_tags.required = True
+        return tags
+
+
+class ClassifierTeacher(ClassifierMixin, Teacher):
+    """A teacher that classifies: ``predict_frame`` returns probabilities (n, K)."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ClassifierTeacher:
+        """Fit to a raw table and labels (n,) of any type.
+
+        Raises
+        ------
+        DataError
+            When there is only one class, or a column cannot be used.
+        """
+        frame, y, weight = self._prepare(X, y, sample_weight)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise DataError("only one class is present; a classifier needs at least two classes.")
+        self.fit_frame(frame, codes, weight)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities (n, K); columns follow ``classes_`` and rows sum to 1."""
+        proba = np.asarray(self._predict(X), dtype=float)
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row, (n,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+
+class RegressorTeacher(RegressorMixin, Teacher):
+    """A teacher that predicts numbers: ``predict_frame`` returns values (n,)."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> RegressorTeacher:
+        """Fit to a raw table and values (n,).
+
+        Raises
+        ------
+        DataError
+            When a column or a value cannot be used.
+        """
+        frame, y, weight = self._prepare(X, y, sample_weight)
+        self.fit_frame(frame, check_array(y, ensure_2d=False, dtype=np.float64), weight)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predicted values, (n,)."""
+        return np.asarray(self._predict(X), dtype=float)
