@@ -111,37 +111,36 @@ class KL(Loss):
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
         xp = _namespace(logits)
         t = self.temperature
-        mix, soft, offset = _like(logits, targets, (self, t), self._constants)
+        mix, total, soft, share, offset = _like(logits, targets, (self, t), self._constants)
         weight = _row_weights(logits, targets)
-        logp = _log_softmax(xp, logits)
+        logp, p = _softmax(xp, logits)
         # The label's term, and at T = 1 the teacher's as well: cross-entropy to `mix`.
-        total = xp.sum(mix, axis=1)
         rows = offset - xp.sum(mix * logp, axis=1)
-        grad = total[:, None] * xp.exp(logp) - mix
-        if t != 1 and soft is not None:
-            logp_t = _log_softmax(xp, logits / t)
-            share = xp.sum(soft, axis=1)
-            rows = rows - t * t * xp.sum(soft * logp_t, axis=1)
-            grad = grad + t * (share[:, None] * xp.exp(logp_t) - soft)
+        grad = total[:, None] * p - mix
+        if soft is not None:
+            logp, p = _softmax(xp, logits / t)
+            rows = rows - t * t * xp.sum(soft * logp, axis=1)
+            grad = grad + t * (share[:, None] * p - soft)
         return xp.sum(weight * rows), weight[:, None] * grad
 
-    def _constants(self, targets: SoftTargets) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-        """Mixed hard targets, alpha * softened teacher (if T != 1), and the teacher's own entropy."""
+    def _constants(self, targets: SoftTargets) -> tuple[np.ndarray | None, ...]:
+        """Cross-entropy targets with their row sums, softened ones (T != 1), own entropy."""
         share, t = targets.row_alpha(self.alpha), self.temperature
         if targets.teacher is None:
-            return targets.one_hot, None, np.zeros(len(targets))
+            return targets.one_hot, np.ones(len(targets)), None, None, np.zeros(len(targets))
         p = targets.softened(t)
         entropy = share * t * t * (p * np.log(np.maximum(p, 1e-300))).sum(axis=1)
         if t == 1:
-            return targets.blended(self.alpha), None, entropy
-        return (1 - share)[:, None] * targets.one_hot, share[:, None] * p, entropy
+            return targets.blended(self.alpha), np.ones(len(targets)), None, None, entropy
+        hard = (1 - share)[:, None] * targets.one_hot
+        return hard, 1 - share, share[:, None] * p, share, entropy
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
         xp = _namespace(logits)
         weight = _row_weights(logits, targets)
         share = xp.asarray(targets.row_alpha(self.alpha), dtype=logits.dtype)
-        p = xp.exp(_log_softmax(xp, logits))
-        p_t = p if self.temperature == 1 else xp.exp(_log_softmax(xp, logits / self.temperature))
+        _, p = _softmax(xp, logits)
+        p_t = p if self.temperature == 1 else _softmax(xp, logits / self.temperature)[1]
         curvature = share[:, None] * p_t * (1 - p_t) + (1 - share)[:, None] * p * (1 - p)
         # Twice the diagonal dominates the full softmax Hessian diag(p) - p p'.
         return 2 * weight[:, None] * curvature
@@ -178,9 +177,9 @@ class LogitMSE(Loss):
         xp = _namespace(logits)
         weight = _row_weights(logits, targets)
         hard, share, z_t = _like(logits, targets, (self, self.clip), self._constants)
-        logp = _log_softmax(xp, logits)
+        logp, p = _softmax(xp, logits)
         rows = -xp.sum(hard * logp, axis=1)
-        grad = xp.sum(hard, axis=1)[:, None] * xp.exp(logp) - hard
+        grad = xp.sum(hard, axis=1)[:, None] * p - hard
         if z_t is not None:
             k = logits.shape[1]
             diff = logits - xp.mean(logits, axis=1, keepdims=True) - z_t
@@ -197,7 +196,7 @@ class LogitMSE(Loss):
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
         xp = _namespace(logits)
         share = xp.asarray(targets.row_alpha(self.alpha), dtype=logits.dtype)[:, None]
-        p = xp.exp(_log_softmax(xp, logits))
+        _, p = _softmax(xp, logits)
         curvature = share / logits.shape[1] + 2 * (1 - share) * p * (1 - p)
         return _row_weights(logits, targets)[:, None] * curvature
 
@@ -215,7 +214,7 @@ class Brier(Loss):
         xp = _namespace(logits)
         weight = _row_weights(logits, targets)
         mix, offset = _like(logits, targets, (self,), self._constants)
-        p = xp.exp(_log_softmax(xp, logits))
+        _, p = _softmax(xp, logits)
         diff = p - mix
         rows = offset + xp.sum(diff * diff, axis=1)
         grad = 2 * p * (diff - xp.sum(p * diff, axis=1)[:, None])
@@ -231,7 +230,7 @@ class Brier(Loss):
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
         xp = _namespace(logits)
-        p = xp.exp(_log_softmax(xp, logits))
+        _, p = _softmax(xp, logits)
         squares = xp.sum(p * p, axis=1)[:, None]
         # Gauss-Newton diagonal, doubled for the off-diagonal part.
         curvature = 4 * p * p * ((1 - p) ** 2 + squares - p * p)
@@ -275,9 +274,12 @@ def _namespace(array: Any) -> Any:
     return array_namespace(array)
 
 
-def _log_softmax(xp: Any, logits: Any) -> Any:
+def _softmax(xp: Any, logits: Any) -> tuple[Any, Any]:
+    """Logarithms of the softmax of each row, and the softmax itself."""
     shifted = logits - xp.max(logits, axis=1, keepdims=True)
-    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
+    powers = xp.exp(shifted)
+    total = xp.sum(powers, axis=1, keepdims=True)
+    return shifted - xp.log(total), powers / total
 
 
 def _row_weights(logits: Any, targets: SoftTargets) -> Any:

@@ -43,12 +43,11 @@ class DistillReport:
         return {key: getattr(self, key) for key in order.split()}
 
 
+#: What a terminal shows; the other metrics are in the JSON.
 _HEADINGS = {
     "accuracy": "accuracy",
     "log_loss": "log loss",
     "roc_auc": "AUC",
-    "brier": "Brier",
-    "ece": "ECE",
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R2",
@@ -57,9 +56,9 @@ _HEADINGS = {
 
 def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of the table teacher / plain / distilled, as text."""
-    metrics = list(report.teacher["metrics"])
+    metrics = [m for m in report.teacher["metrics"] if m in _HEADINGS]
     headings = ["", "model", *(_HEADINGS[m] for m in metrics)]
-    headings += ["like teacher", "1 row", "size"]
+    headings += ["agrees" if report.classes else "R2 to t.", "1 row", "size"]
     rows = []
     for label, part, key in (
         ("teacher", report.teacher, "teacher"),
@@ -85,8 +84,8 @@ def _likeness(fidelity: dict[str, float | None] | None) -> str:
     if not fidelity:
         return ""
     if "agreement" in fidelity:
-        return f"{fidelity['agreement']:.1%} same"
-    return f"R2 {_number(fidelity['r2_to_teacher'])}"
+        return f"{fidelity['agreement']:.1%}"
+    return _number(fidelity["r2_to_teacher"])
 
 
 def _time(microseconds: float) -> str:

@@ -139,7 +139,7 @@ def verdict(
         reason = f"do not distil: the plain student is better, {change} ({interval_text})."
     else:
         choice = "plain"
-        reason = f"do not distil: the plain student is as good, {change} ({interval_text})."
+        reason = f"no clear gain, so keep the plain student: {change} ({interval_text})."
     if choice == "plain" and lead <= 0:
         reason += " It is not worse than the teacher either."
     return Verdict(

@@ -44,8 +44,10 @@ def main(root: Path, dist: Path) -> None:
     kd = Path(sys.executable).with_name("kd")
     run(kd, "--version")
     run(kd, "plugins", "--check")
-    demo = ("sklearn:breast_cancer", "--teacher", "xgboost", "--student", "decision_tree")
-    run(kd, "distill", *demo, "--recipe", "fast", "-o", dist.parent / "demo")
+    demo, out = ["sklearn:breast_cancer", "--target", "target"], dist.parent / "demo"
+    models = ["--teacher", "xgboost", "--student", "decision_tree"]
+    run(kd, "distill", *demo, *models, "--folds", "2", "--output", out, "--force")
+    run(kd, "predict", out / "student.kd", demo[0], "--output", out / "rows.csv", "--force")
 
 
 if __name__ == "__main__":

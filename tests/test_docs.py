@@ -188,6 +188,9 @@ def test_commands_that_a_page_shows_exist(page: Path) -> None:
         known = {"--help", "-h"} | {
             option for c in parents for p in c.params for option in [*p.opts, *p.secondary_opts]
         }
+        for p in command.params:
+            if isinstance(p, click.Option) and p.required:
+                assert set(p.opts) & set(words), f"{line!r} lacks {p.opts[0]}"
         for word in words[1:]:
             if re.match(r"--?[a-z]", word):
                 assert word.partition("=")[0] in known, f"{line!r}: no option {word}"
@@ -275,6 +278,26 @@ def test_the_plugin_of_the_guide_works() -> None:
         distributions=[plugin],
     )
     assert fitted.returncode == 0, fitted.stderr
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_as_it_is_typed(tmp_path: Path) -> None:
+    """The commands build on each other's files, so they are run in order, in one directory."""
+    missing = [name for name in ("kdcore-xgboost", "kdcore-sklearn") if not installed(name)]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
+    lines = [s for s in shell_commands(DOCS / "tutorial/first-distillation.md") if s[:3] == "kd "]
+    assert len(lines) >= 5
+    for line in lines:
+        done = subprocess.run(
+            [sys.executable, "-m", "kdcore", *shlex.split(line)[1:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert (tmp_path / "out" / "student.kd").exists()
 
 
 @pytest.mark.slow

@@ -231,7 +231,8 @@ def _show(report: DistillReport) -> None:
 
     from kdcore.report import summary_rows
 
-    console = Console(highlight=False, soft_wrap=True)
+    # A table that does not fit is better wrapped than cut.
+    console = Console(highlight=False, soft_wrap=True, width=200)
     rows = report.rows
     what = report.task
     if report.classes is not None:
@@ -243,17 +244,17 @@ def _show(report: DistillReport) -> None:
         markup=False,
     )
     headings, body = summary_rows(report)
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for i, heading in enumerate(headings):
         table.add_column(heading, justify="left" if i < 2 else "right", no_wrap=True)
     for line in body:
         table.add_row(*(Text(cell) for cell in line))
     console.print()
-    console.print(table, soft_wrap=True, width=200)
+    console.print(table)
     console.print()
     verdict = report.verdict
     console.print(f"Verdict: {verdict['reason']}", markup=False)
-    if verdict["gap_closed"] is not None:
+    if verdict["choice"] == "distilled" and verdict["gap_closed"] is not None:
         console.print(
             f"It closes {verdict['gap_closed']:.0%} of the gap between plain student and teacher.",
             markup=False,

@@ -32,7 +32,7 @@ class LogisticRegressionStudent(ClassifierStudent):
         is scikit-learn's own.
     fit_intercept : bool, default=True
     max_iter : int, default=500
-    tol : float, default=1e-5
+    tol : float, default=1e-4
         L-BFGS stops when no entry of the mean loss's gradient exceeds it.
     alpha, temperature, loss, encoder, features
         See `kdcore.ClassifierStudent`.
@@ -54,7 +54,7 @@ class LogisticRegressionStudent(ClassifierStudent):
         C: float = 1.0,
         fit_intercept: bool = True,
         max_iter: int = 500,
-        tol: float = 1e-5,
+        tol: float = 1e-4,
         alpha: float = 0.7,
         temperature: float = 1.0,
         loss: Any = None,
@@ -83,7 +83,10 @@ class LogisticRegressionStudent(ClassifierStudent):
         def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
             weights = flat.reshape(rows, d + 1)
             z = X @ weights[:, :d].T + weights[:, d]
-            value, grad = loss.value_and_grad(np.hstack([-z / 2, z / 2]) if rows == 1 else z, targets)
+            if rows == 1:
+                # Column by column in memory: losses reduce over few classes and many rows.
+                z = np.asfortranarray(np.hstack([-z / 2, z / 2]))
+            value, grad = loss.value_and_grad(z, targets)
             if rows == 1:
                 grad = (grad[:, 1:] - grad[:, :1]) / 2
             out = np.empty_like(weights)
