@@ -26,6 +26,8 @@ class Candidate:
         What provides it.
     load : callable
         Imports the plugin and returns it.
+    value : str
+        What the entry point leads to: ``"module"`` or ``"module:attribute"``.
     requires : tuple of str
         The requirements that the distribution declares.
     location : str
@@ -38,6 +40,7 @@ class Candidate:
     distribution: str
     version: str
     load: Callable[[], object]
+    value: str = ""
     requires: tuple[str, ...] = ()
     location: str = ""
     problem: str = ""
@@ -130,6 +133,7 @@ def _candidate(entry_point: importlib_metadata.EntryPoint) -> Candidate:
         distribution=name,
         version=version,
         load=entry_point.load,
+        value=entry_point.value,
         requires=requires,
         location=_location(entry_point.dist),
         problem=problem,

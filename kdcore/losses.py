@@ -230,10 +230,15 @@ class Brier(Loss):
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
         xp = _namespace(logits)
+        mix, _ = _like(logits, targets, (self,), self._constants)
         _, p = _softmax(xp, logits)
+        diff = p - mix
         squares = xp.sum(p * p, axis=1)[:, None]
-        # Gauss-Newton diagonal, doubled for the off-diagonal part.
-        curvature = 4 * p * p * ((1 - p) ** 2 + squares - p * p)
+        gauss_newton = 2 * p * p * (1 - 2 * p + squares)
+        # What it leaves out of the second derivative; large where the student is far off.
+        rest = 2 * p * (1 - 2 * p) * (diff - xp.sum(p * diff, axis=1)[:, None])
+        # Doubled for the off-diagonal part, and never below the second derivative.
+        curvature = gauss_newton + xp.where(rest > gauss_newton, rest, gauss_newton)
         return _row_weights(logits, targets)[:, None] * curvature
 
     def blend(self, targets: SoftTargets) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from kdcore import ClassifierStudent, RegressorStudent
+from kdcore.errors import ParameterError
 from sklearn.tree import DecisionTreeRegressor
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class _DecisionTree:
     max_leaf_nodes: int | None
     min_samples_leaf: int | float
     ccp_alpha: float
+    shrinkage: float
     random_state: int | None
 
     def _grow(self, Z: np.ndarray, y: np.ndarray, weight: Any) -> DecisionTreeRegressor:
@@ -31,7 +33,11 @@ class _DecisionTree:
             ccp_alpha=self.ccp_alpha,
             random_state=self.random_state,
         )
-        return tree.fit(Z, y, sample_weight=weight)
+        tree.fit(Z, y, sample_weight=weight)
+        if not self.shrinkage >= 0:
+            raise ParameterError(f"shrinkage={self.shrinkage!r} must not be negative.")
+        _shrink(tree.tree_, self.shrinkage)
+        return tree
 
     def encoded_importances(self) -> np.ndarray:
         """Share of the squared error that the splits on each encoded column remove."""
@@ -74,9 +80,10 @@ class DecisionTreeStudentClassifier(_DecisionTree, ClassifierStudent):
         Fewest training rows in a leaf (or their share).
     ccp_alpha : float, default=0.0
         Cost-complexity pruning.
-    smoothing : float, default=1.0
-        Rows of the overall class distribution mixed into every leaf, so that no class ever has
-        probability 0.
+    shrinkage : float, default=20.0
+        Each step from a node to its child counts ``N / (N + shrinkage)``, where N is the weight
+        of the node's rows: small leaves lean on their ancestors, so that no class ever has
+        probability 0. Paper: Agarwal et al. 2022 (hierarchical shrinkage), arXiv:2202.00858.
     random_state : int or None, default=0
         Breaks ties between equally good splits.
     alpha, temperature, loss, encoder, features
@@ -95,7 +102,7 @@ class DecisionTreeStudentClassifier(_DecisionTree, ClassifierStudent):
         max_leaf_nodes: int | None = 64,
         min_samples_leaf: int | float = 5,
         ccp_alpha: float = 0.0,
-        smoothing: float = 1.0,
+        shrinkage: float = 20.0,
         random_state: int | None = 0,
         alpha: float = 0.7,
         temperature: float = 1.0,
@@ -107,7 +114,7 @@ class DecisionTreeStudentClassifier(_DecisionTree, ClassifierStudent):
         self.max_leaf_nodes = max_leaf_nodes
         self.min_samples_leaf = min_samples_leaf
         self.ccp_alpha = ccp_alpha
-        self.smoothing = smoothing
+        self.shrinkage = shrinkage
         self.random_state = random_state
         self.alpha = alpha
         self.temperature = temperature
@@ -117,14 +124,6 @@ class DecisionTreeStudentClassifier(_DecisionTree, ClassifierStudent):
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
         self.model_ = self._grow(Z, loss.blend(targets), targets.sample_weight)
-        tree = self.model_.tree_
-        # `value` is a view of the fitted tree, so the smoothed leaves are what every user of
-        # the model sees, its ONNX export included.
-        mass = tree.weighted_n_node_samples[:, None]
-        prior = tree.value[0, :, 0]
-        tree.value[:, :, 0] = (mass * tree.value[:, :, 0] + self.smoothing * prior) / (
-            mass + self.smoothing
-        )
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         return np.maximum(self.model_.predict(Z), 0.0)
@@ -142,6 +141,8 @@ class DecisionTreeStudentRegressor(_DecisionTree, RegressorStudent):
         Fewest training rows in a leaf (or their share).
     ccp_alpha : float, default=0.0
         Cost-complexity pruning.
+    shrinkage : float, default=20.0
+        As in `DecisionTreeStudentClassifier`.
     random_state : int or None, default=0
         Breaks ties between equally good splits.
     alpha, temperature, loss, encoder, features
@@ -160,6 +161,7 @@ class DecisionTreeStudentRegressor(_DecisionTree, RegressorStudent):
         max_leaf_nodes: int | None = 64,
         min_samples_leaf: int | float = 5,
         ccp_alpha: float = 0.0,
+        shrinkage: float = 20.0,
         random_state: int | None = 0,
         alpha: float = 0.7,
         temperature: float = 1.0,
@@ -171,6 +173,7 @@ class DecisionTreeStudentRegressor(_DecisionTree, RegressorStudent):
         self.max_leaf_nodes = max_leaf_nodes
         self.min_samples_leaf = min_samples_leaf
         self.ccp_alpha = ccp_alpha
+        self.shrinkage = shrinkage
         self.random_state = random_state
         self.alpha = alpha
         self.temperature = temperature
@@ -183,6 +186,21 @@ class DecisionTreeStudentRegressor(_DecisionTree, RegressorStudent):
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         return np.asarray(self.model_.predict(Z))
+
+
+def _shrink(tree: Any, strength: float) -> None:
+    """Hierarchical shrinkage of all nodes of a fitted tree, in place.
+
+    ``value`` is a view of the tree's memory, so what is written here is what every user of the
+    model sees, its ONNX export included.
+    """
+    own = tree.value.copy()
+    # Parents come before their children.
+    for node in np.flatnonzero(tree.children_left >= 0):
+        share = tree.weighted_n_node_samples[node]
+        share = share / (share + strength)
+        for child in (tree.children_left[node], tree.children_right[node]):
+            tree.value[child] = tree.value[node] + share * (own[child] - own[node])
 
 
 def make(task: str) -> DecisionTreeStudentClassifier | DecisionTreeStudentRegressor:
