@@ -95,7 +95,7 @@ class SpecCase:
 
 
 def far_apart(one: np.ndarray, other: np.ndarray) -> float:
-    """The largest difference between two outputs; infinite where shapes or missing values differ."""
+    """The largest difference between two outputs; infinite where shapes or NaNs differ."""
     gaps = np.isnan(one)
     if one.shape != other.shape or not np.array_equal(gaps, np.isnan(other)):
         return float("inf")

@@ -1,104 +1,29 @@
-"""Checks of losses: values, gradients against finite differences, weights, plain targets."""
+"""Checks of losses: how rows, weights, alpha and temperature count, and what is refused.
+
+Derivatives and minima are in `kdcore.testing.checks_loss_calculus`.
+"""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from kdcore.errors import ParameterError
 from kdcore.specs import LossSpec
-from kdcore.targets import SoftTargets, softmax
 from kdcore.testing.checks import Violation
+from kdcore.testing.loss_case import LossCase, require_close
 
-__all__ = ["LossCase", "loss_checks", "loss_spec_checks"]
-
-_ALPHAS = (0.0, 0.6, 1.0)
-_TEMPERATURES = (1.0, 2.5)
-_STEP = 1e-5
-
-#: Other namespaces than numpy that a loss is tried in, where they are installed.
-_NAMESPACES = ("array_api_strict", "torch")
-
-
-class LossCase:
-    """One loss and one of its tasks.
-
-    Parameters
-    ----------
-    spec : LossSpec
-    task : {"binary", "multiclass", "regression"}
-    params : mapping, optional
-        Parameters of the factory beside alpha and temperature.
-    """
-
-    def __init__(
-        self, spec: LossSpec, task: str, params: Mapping[str, Any] | None = None
-    ) -> None:
-        self.spec = spec
-        self.task = task
-        self.params = dict(params or {})
-        self.n_classes = {"regression": 0, "binary": 2}.get(task, max(3, spec.min_classes))
-
-    def make(self, *, alpha: float = 0.6, temperature: float = 1.0) -> Any:
-        """A new loss."""
-        return self.spec.resolve()(alpha=alpha, temperature=temperature, **self.params)
-
-    def makes(self) -> Iterator[Any]:
-        """Losses of several alphas and, where it takes them, temperatures."""
-        for temperature in _TEMPERATURES:
-            for alpha in _ALPHAS:
-                try:
-                    yield self.make(alpha=alpha, temperature=temperature)
-                except ParameterError:
-                    if temperature == 1:
-                        raise
-
-    def logits(self, seed: int = 0, n_rows: int = 12) -> np.ndarray:
-        """Random logits (n, K), or values (n,)."""
-        shape = (n_rows, self.n_classes) if self.n_classes else (n_rows,)
-        return 1.5 * np.random.default_rng(seed).standard_normal(shape)
-
-    def targets(self, seed: int = 0, n_rows: int = 12, **changes: Any) -> SoftTargets:
-        """Random targets, a third of them without a label, with weights; the teacher is sure of
-        nothing."""
-        rng = np.random.default_rng(100 + seed)
-        unlabeled = np.arange(n_rows) % 3 == 0
-        values = self.logits(seed + 10, n_rows)
-        labels = rng.integers(0, self.n_classes, n_rows) if self.n_classes else values + 0.5
-        parts = {
-            "labels": np.where(unlabeled, -1 if self.n_classes else np.nan, labels),
-            "teacher": softmax(values) if self.n_classes else values,
-            "sample_weight": rng.uniform(0.5, 2.0, n_rows),
-            "classes": np.arange(self.n_classes) if self.n_classes else None,
-            "provenance": "given",
-        }
-        return SoftTargets(**{**parts, **changes})
-
-    def labels(self) -> np.ndarray:
-        """Labels for every row of `targets`."""
-        known = self.targets().labels
-        return np.where(self.targets().unlabeled, 1, known)
+__all__ = ["loss_checks", "loss_spec_checks"]
 
 
 def loss_checks(case: LossCase) -> Iterator[Callable[[LossCase], None]]:
-    """The checks that apply to a loss in one task, by what its spec claims."""
+    """The checks that apply to a loss in one task."""
     yield check_stays_finite
-    yield check_gradient_is_like_the_logits
-    yield check_gradient_is_the_derivative
-    if _namespaces():
-        yield check_other_arrays_give_the_same
-    yield check_best_where_student_is_teacher
     yield check_weights_count_rows
     yield check_alpha_shares_between_teacher_and_label
     yield check_rows_without_label_feel_the_teacher_only
-    yield check_hessian_bound
     yield check_plain_targets_as_claimed
-    if case.spec.target_only:
-        yield check_plain_targets_minimise_the_loss
     yield check_wrong_parameters_are_refused
     yield check_temperature_counts_or_is_refused
     yield check_arguments_are_left_alone
@@ -135,63 +60,6 @@ def check_stays_finite(case: LossCase) -> None:
                     )
 
 
-def check_gradient_is_like_the_logits(case: LossCase) -> None:
-    """The gradient has the shape and the dtype of the logits, and the value is one number."""
-    for dtype in (np.float64, np.float32):
-        logits = case.logits().astype(dtype)
-        value, grad = case.make().value_and_grad(logits, case.targets())
-        if np.shape(value) != ():
-            raise Violation(f"a value of shape {np.shape(value)}", "return the mean over rows")
-        if grad.shape != logits.shape or grad.dtype != logits.dtype:
-            raise Violation(
-                f"shape {grad.shape} and dtype {grad.dtype} for logits of {logits.shape} and "
-                f"{logits.dtype}",
-                "make constants with dtype=logits.dtype",
-            )
-
-
-def check_gradient_is_the_derivative(case: LossCase) -> None:
-    """The gradient is the derivative of the value: central finite differences say the same."""
-    logits, targets = case.logits(), case.targets()
-    for loss in case.makes():
-        grad = np.asarray(loss.value_and_grad(logits.copy(), targets)[1])
-        numeric = np.zeros_like(logits)
-        for place in np.ndindex(logits.shape):
-            above, below = _beside(logits, place)
-            rise = loss.value_and_grad(above, targets)[0] - loss.value_and_grad(below, targets)[0]
-            numeric[place] = float(rise) / (2 * _STEP)
-        _require_close(grad, numeric, loss, "finite differences", "derive the gradient again")
-
-
-def check_other_arrays_give_the_same(case: LossCase) -> None:
-    """The code uses the array API standard, so that torch tensors and other arrays give what
-    numpy gives, as arrays of the same kind."""
-    logits = case.logits()
-    for name in _namespaces():
-        xp = importlib.import_module(name)
-        for loss in case.makes():
-            wanted = np.asarray(loss.value_and_grad(logits.copy(), case.targets())[1])
-            given = xp.asarray(logits)
-            grad = loss.value_and_grad(given, case.targets())[1]
-            if type(grad) is not type(given):
-                raise Violation(
-                    f"{type(grad).__name__} for {type(given).__name__}",
-                    "use array_api_compat.array_namespace(logits) instead of numpy",
-                )
-            got = np.array([float(v) for v in xp.reshape(grad, (-1,))]).reshape(wanted.shape)
-            _require_close(got, wanted, loss, f"numpy, with {name}", "use one formula for both")
-
-
-def check_best_where_student_is_teacher(case: LossCase) -> None:
-    """With alpha=1 nothing is better than the teacher's own logits: the gradient is zero there,
-    and no other logits give a lower value."""
-    targets = case.targets()
-    own = np.log(targets.teacher) if case.n_classes else np.array(targets.teacher)
-    for loss in case.makes():
-        if loss.alpha == 1:
-            _require_minimum(loss, own, targets, "the teacher's own logits")
-
-
 def check_weights_count_rows(case: LossCase) -> None:
     """A row of weight 2 counts as two rows."""
     logits = case.logits()
@@ -209,7 +77,7 @@ def check_weights_count_rows(case: LossCase) -> None:
             f"the value {float(value):.6g} with weights and {float(wanted):.6g} with copies",
             "return the mean weighted by targets.sample_weight",
         )
-    _require_close(np.asarray(grad), summed, loss, "that of copied rows", "weigh its rows too")
+    require_close(np.asarray(grad), summed, loss, "that of copied rows", "weigh its rows too")
 
 
 def check_alpha_shares_between_teacher_and_label(case: LossCase) -> None:
@@ -251,32 +119,6 @@ def check_rows_without_label_feel_the_teacher_only(case: LossCase) -> None:
         )
 
 
-def check_hessian_bound(case: LossCase) -> None:
-    """hessian_bound is finite, positive, of the shape of the logits, and nowhere below the second
-    derivative of the value: boosted trees divide by it."""
-    logits, targets = case.logits(), case.targets()
-    for loss in case.makes():
-        bound = np.asarray(loss.hessian_bound(logits.copy(), targets))
-        if bound.shape != logits.shape or not (np.isfinite(bound).all() and (bound > 0).all()):
-            raise Violation(
-                f"shape {bound.shape} and values down to {bound.min():.3g}",
-                "return a positive number for each logit",
-            )
-        true = np.zeros_like(logits)
-        for place in np.ndindex(logits.shape):
-            above, below = _beside(logits, place)
-            rise = (
-                loss.value_and_grad(above, targets)[1] - loss.value_and_grad(below, targets)[1]
-            )
-            true[place] = rise[place] / (2 * _STEP)
-        short = (true - bound).max()
-        if not short <= 1e-6:
-            raise Violation(
-                f"a second derivative that is {short:.3g} above the bound with {_name(loss)}",
-                "return a bound of the diagonal of the Hessian of the mean loss",
-            )
-
-
 def check_plain_targets_as_claimed(case: LossCase) -> None:
     """blend returns plain targets, one for each row (and class), if the spec says target_only; if
     not, it raises a ParameterError."""
@@ -293,17 +135,6 @@ def check_plain_targets_as_claimed(case: LossCase) -> None:
         raise Violation("targets from blend, but target_only=False", "set target_only=True")
     if blend.shape != case.logits().shape or not np.isfinite(blend).all():
         raise Violation(f"shape {blend.shape}", f"return finite targets of {case.logits().shape}")
-
-
-def check_plain_targets_minimise_the_loss(case: LossCase) -> None:
-    """A student that predicts blend(targets) itself has the lowest loss there is."""
-    targets = case.targets()
-    for loss in case.makes():
-        if loss.temperature != 1 or loss.alpha == 0:
-            continue
-        blend = np.asarray(loss.blend(targets))
-        own = np.log(np.maximum(blend, 1e-12)) if case.n_classes else blend
-        _require_minimum(loss, own, targets, "blend(targets)")
 
 
 def check_wrong_parameters_are_refused(case: LossCase) -> None:
@@ -348,45 +179,3 @@ def check_arguments_are_left_alone(case: LossCase) -> None:
     )
     if not same:
         raise Violation("other values after the call", "work on new arrays")
-
-
-def _namespaces() -> list[str]:
-    return [name for name in _NAMESPACES if importlib.util.find_spec(name) is not None]
-
-
-def _beside(logits: np.ndarray, place: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The logits with one entry a step up, and a step down."""
-    above, below = logits.copy(), logits.copy()
-    above[place] += _STEP
-    below[place] -= _STEP
-    return above, below
-
-
-def _name(loss: Any) -> str:
-    return f"alpha={loss.alpha:g}, temperature={loss.temperature:g}"
-
-
-def _require_close(got: np.ndarray, wanted: np.ndarray, loss: Any, what: str, do: str) -> None:
-    difference = np.abs(got - wanted).max() if got.shape == wanted.shape else np.inf
-    if not difference <= 1e-5 * max(float(np.abs(wanted).max()), 1e-3):
-        raise Violation(
-            f"a gradient that is {difference:.3g} off {what}, with {_name(loss)}", do
-        )
-
-
-def _require_minimum(loss: Any, own: np.ndarray, targets: SoftTargets, where: str) -> None:
-    value, grad = loss.value_and_grad(own.copy(), targets)
-    if not np.abs(grad).max() <= 1e-7:
-        raise Violation(
-            f"a gradient of up to {np.abs(grad).max():.3g} at {where}, with {_name(loss)}",
-            "compare both sides in the same way",
-        )
-    rng = np.random.default_rng(0)
-    for scale in (0.01, 0.1, 1.0):
-        other = own + scale * rng.standard_normal(own.shape)
-        lower = float(value) - float(loss.value_and_grad(other, targets)[0])
-        if not lower <= 1e-9:
-            raise Violation(
-                f"a value that is {lower:.3g} lower elsewhere than at {where}, with {_name(loss)}",
-                "turn its sign: the loss is to be minimised",
-            )

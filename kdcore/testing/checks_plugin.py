@@ -93,7 +93,9 @@ class PluginCase:
     def twice(self) -> list[str]:
         """Names that it provides more than once in one role."""
         keys = [(spec.role, spec.name) for spec in self.specs]
-        return sorted({f"the {role} '{name}'" for role, name in keys if keys.count((role, name)) > 1})
+        return sorted(
+            {f"the {role} '{name}'" for role, name in keys if keys.count((role, name)) > 1}
+        )
 
 
 def find_plugin(name: str) -> PluginCase:

@@ -48,7 +48,7 @@ def check_unseen_categories(case: ModelCase) -> None:
     """A category that was not there in training is no error at predict time, and gives a valid
     prediction."""
     data, fresh = (_without_gaps(case, seed) for seed in (0, 1))
-    known = (data.X["city"] != "Lima").to_numpy()
+    known = data.X["city"] != "Lima"
     data = data.take(known)
     got = case.output(case.make().fit(data.X, tiny_targets(data)), fresh.X)
     if got.shape != fresh.teacher.shape or not np.isfinite(got).all():
@@ -121,7 +121,9 @@ def check_reads_selected_columns_only(case: ModelCase) -> None:
     wanted = case.output(model, X)
     tables = {
         "from the chosen columns alone": X[chosen],
-        "with other values in the other columns": X.assign(**{name: -1e6 for name in X.columns if name not in chosen}),
+        "with other values in the other columns": X.assign(
+            **{name: -1e6 for name in X.columns if name not in chosen}
+        ),
     }
     for what, table in tables.items():
         difference = far_apart(case.output(model, table), wanted)
@@ -138,7 +140,7 @@ def check_onnx_predicts_alike(case: ModelCase) -> None:
     from kdcore.bundle import pack
 
     data, fresh = (case.draw(content="mixed", seed=seed, labels="text") for seed in (0, 1))
-    data = data.take((data.X["city"] != "Lima").to_numpy())
+    data = data.take(data.X["city"] != "Lima")
     model = case.make().fit(data.X, tiny_targets(data))
     found = pack(model, fresh.X, name=case.spec.name).bundle.manifest["parity"]
     if found["flipped"]:
@@ -150,4 +152,4 @@ def check_onnx_predicts_alike(case: ModelCase) -> None:
 
 def _without_gaps(case: ModelCase, seed: int) -> TinyData:
     data = case.draw(content="mixed", seed=seed)
-    return data.take(data.X.notna().all(axis=1).to_numpy())
+    return data.take(data.X.notna().all(axis=1))

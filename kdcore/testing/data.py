@@ -53,8 +53,9 @@ class TinyData:
         """Sorted labels (K,), or None in regression."""
         return None if self.task == "regression" else np.unique(self.y)
 
-    def take(self, rows: np.ndarray) -> TinyData:
+    def take(self, rows: Any) -> TinyData:
         """Some of the rows, by position or mask."""
+        rows = np.asarray(rows)
         X = self.X.iloc[rows].reset_index(drop=True)
         return TinyData(self.task, X, self.y[rows], self.teacher[rows])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -189,19 +188,9 @@ def _spec_checks(spec: Spec, params: Mapping[str, Any]) -> Iterator[Check]:
     if isinstance(spec, (TeacherSpec, StudentSpec)):
         yield from _model_checks(spec, prefix, params)
     elif isinstance(spec, LossSpec):
-        losses = importlib.import_module("kdcore.testing.checks_loss")
-        for function in losses.loss_spec_checks():
-            yield Check(f"{prefix}.{function.__name__}", function, spec)
-        for task in spec.tasks:
-            case = losses.LossCase(spec, task, params)
-            for function in losses.loss_checks(case):
-                yield Check(f"{prefix}.{task}.{function.__name__}", function, case)
+        yield from _loss_checks(spec, prefix, params)
     elif isinstance(spec, SelectorSpec):
-        selectors = importlib.import_module("kdcore.testing.checks_selector")
-        for task in TASKS:
-            case = selectors.SelectorCase(spec, task, params)
-            for function in selectors.selector_checks(case):
-                yield Check(f"{prefix}.{task}.{function.__name__}", function, case)
+        yield from _selector_checks(spec, prefix, params)
     else:
         raise ParameterError(f"{spec!r} is none of the four specs.")
 
@@ -228,3 +217,25 @@ def _model_checks(
             yield Check(f"{prefix}.{case.task}.{function.__name__}", function, case)
     for once in checks_model.spec_checks():
         yield Check(f"{prefix}.{once.__name__}", once, SpecCase(cases))
+
+
+def _loss_checks(spec: LossSpec, prefix: str, params: Mapping[str, Any]) -> Iterator[Check]:
+    from kdcore.testing.checks_loss import loss_checks, loss_spec_checks
+    from kdcore.testing.checks_loss_calculus import calculus_checks
+    from kdcore.testing.loss_case import LossCase
+
+    for once in loss_spec_checks():
+        yield Check(f"{prefix}.{once.__name__}", once, spec)
+    for task in spec.tasks:
+        case = LossCase(spec, task, params)
+        for function in (*loss_checks(case), *calculus_checks(case)):
+            yield Check(f"{prefix}.{task}.{function.__name__}", function, case)
+
+
+def _selector_checks(spec: SelectorSpec, prefix: str, params: Mapping[str, Any]) -> Iterator[Check]:
+    from kdcore.testing.checks_selector import SelectorCase, selector_checks
+
+    for task in TASKS:
+        case = SelectorCase(spec, task, params)
+        for function in selector_checks(case):
+            yield Check(f"{prefix}.{task}.{function.__name__}", function, case)
