@@ -49,7 +49,7 @@ def category_key(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    if value is None or value != value:
+    if _is_missing(value):
         return MISSING
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value))
@@ -101,8 +101,18 @@ def numeric_values(values: Iterable[Any], column: Column) -> np.ndarray:
     return out
 
 
+def _is_missing(value: Any) -> bool:
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:
+        # pandas.NA is neither equal to itself nor unequal.
+        return True
+
+
 def _number(value: Any, column: Column) -> float:
-    if value is None or value != value:
+    if _is_missing(value):
         return float("nan")
     if isinstance(value, str):
         text = value.strip()

@@ -154,8 +154,6 @@ class _Distillation(BaseEstimator):
         frame = table_of(self, X, reset=True)
         y, weight = labels_of(y, len(frame)), weights_of(sample_weight, frame)
         if weight is not None:
-            if not weight.sum() > 0 or (weight < 0).any():
-                raise DataError("sample_weight must not be negative, nor zero in every row.")
             keep = weight > 0
             frame, y, weight = frame.loc[keep], y[keep], weight[keep]
         return frame.reset_index(drop=True), y, weight

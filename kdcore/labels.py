@@ -248,7 +248,7 @@ def teacher_output(teacher: Any, X: Any, classes: np.ndarray | None) -> np.ndarr
     unknown = own[~np.isin(own, classes)]
     if len(unknown):
         raise FitError(
-            f"the teacher predicts the class {unknown[0]!r}, which the table does not have; use a "
+            f"the teacher predicts the class {str(unknown[0])!r}, which the table does not have; use a "
             "teacher fitted on the same classes."
         )
     out = np.zeros((len(proba), len(classes)))

@@ -11,6 +11,7 @@ objectives, and torch through ``logits.backward(gradient)``.
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -44,9 +45,9 @@ class Loss:
     uses_temperature: ClassVar[bool] = False
 
     def __init__(self, *, alpha: float = 0.7, temperature: float = 1.0) -> None:
-        if not 0 <= alpha <= 1:
+        if not isinstance(alpha, Real) or not 0 <= alpha <= 1:
             raise ParameterError(f"alpha={alpha!r} must lie in [0, 1].")
-        if not 0 < temperature < float("inf"):
+        if not isinstance(temperature, Real) or not 0 < temperature < float("inf"):
             raise ParameterError(f"temperature={temperature!r} must be a number above 0.")
         if temperature != 1 and not self.uses_temperature:
             raise ParameterError(
@@ -345,6 +346,11 @@ def make_loss(
         When no loss has that name.
     """
     if loss is not None and not isinstance(loss, str):
+        if not callable(loss):
+            raise ParameterError(
+                f"loss={loss!r} must be a name, or something to call with alpha and temperature, "
+                "such as the class of a loss."
+            )
         return _checked(loss(alpha=alpha, temperature=temperature), gradient, student)
 
     from kdcore.registry import default_registry
@@ -374,6 +380,17 @@ def make_loss(
 
 
 def _checked(loss: Loss, gradient: bool, student: str) -> Loss:
+    kind = type(loss)
+    if gradient and getattr(kind, "value_and_grad", None) is Loss.value_and_grad:
+        raise ParameterError(
+            f"the loss {kind.__name__} has no gradient, which {student} needs; implement "
+            "value_and_grad."
+        )
+    if not gradient and getattr(kind, "blend", None) is Loss.blend:
+        raise ParameterError(
+            f"the loss {kind.__name__} cannot be given as plain targets, which {student} needs; "
+            "implement blend."
+        )
     if not gradient and loss.temperature != 1:
         raise ParameterError(
             f"temperature={loss.temperature:g} cannot be used by {student}: it is fitted to plain "

@@ -15,6 +15,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from kdcore.columns import MISSING, category_key
 from kdcore.encoders import Encoder, make_encoder, raw_importances
 from kdcore.errors import DataError, ParameterError, suggest
 from kdcore.losses import Loss, make_loss
@@ -304,14 +305,23 @@ def labels_of(y: Any, n_rows: int) -> np.ndarray:
         )
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise DataError("Input y contains NaN or infinity; drop those rows.")
+    if y.dtype.kind == "O":
+        if any(category_key(v) == MISSING for v in y):
+            raise DataError("Input y contains NaN or other missing labels; drop those rows.")
+        kinds = sorted({"text" if isinstance(v, str) else type(v).__name__ for v in y})
+        if "text" in kinds and len(kinds) > 1:
+            raise DataError(f"y mixes {' and '.join(kinds)}; turn all labels into text.")
     return y
 
 
 def weights_of(sample_weight: Any, frame: Any) -> np.ndarray | None:
-    """Row weights as an array (n,), or None."""
+    """Row weights as an array (n,), or None; refused where negative, or zero in every row."""
     if sample_weight is None:
         return None
-    return np.asarray(_check_sample_weight(sample_weight, frame.iloc[:, :1], dtype=np.float64))
+    weight = np.asarray(_check_sample_weight(sample_weight, frame.iloc[:, :1], dtype=np.float64))
+    if (weight < 0).any() or not weight.sum() > 0:
+        raise DataError("sample_weight must not be negative, nor zero in every row.")
+    return weight
 
 
 def _given(targets: SoftTargets, weight: Any, teacher: Any, *, regression: bool) -> SoftTargets:

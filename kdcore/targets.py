@@ -45,7 +45,7 @@ def encode_labels(y: Any, classes: np.ndarray) -> np.ndarray:
     wrong = classes[codes] != y
     if wrong.any():
         raise DataError(
-            f"label {y[wrong][0]!r} is not among the classes "
+            f"label {str(y[wrong][0])!r} is not among the classes "
             f"{', '.join(map(str, classes[:10]))}; drop those rows or add them to the training "
             "table."
         )

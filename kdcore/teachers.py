@@ -51,8 +51,6 @@ class Teacher(BaseEstimator):
         frame = table_of(self, X, reset=True)
         y, weight = labels_of(y, len(frame)), weights_of(sample_weight, frame)
         if weight is not None:
-            if not weight.sum() > 0:
-                raise DataError("sample_weight is zero in every row; give some row a weight.")
             keep = weight > 0
             if not keep.all():
                 frame, y, weight = frame.loc[keep], y[keep], weight[keep]

@@ -230,7 +230,7 @@ def check_parameters_are_kept(case: ModelCase) -> None:
     twin = clone(model.fit(case.data.X, case.data.y))
     after, copied = model.get_params(deep=False), twin.get_params(deep=False)
     for name, value in before.items():
-        if after.get(name) is not value or repr(copied.get(name)) != repr(value):
+        if not repr(after.get(name)) == repr(copied.get(name)) == repr(value):
             raise Violation(
                 f"{name}={value!r} became {after.get(name)!r} by fit and {copied.get(name)!r} in "
                 "the clone",

@@ -113,13 +113,16 @@ def check_learns_from_soft_targets(case: ModelCase) -> None:
 
 def check_rows_without_labels_count(case: ModelCase) -> None:
     """Rows that have a teacher but no label are learned from, beside rows with labels."""
-    data = case.data
+    data, wrong = case.data, _misled(case.data).teacher
     unlabeled = np.arange(len(data)) % 2 == 1
     model = _fit(case, data, unlabeled=unlabeled)
-    labelled_only = _fit(case, data.take(~unlabeled))
-    got = case.output(model, case.fresh.X)
-    if not far_apart(got, case.output(labelled_only, case.fresh.X)) > CLOSE:
-        raise Violation("the same model with and without them", "do not drop rows without labels")
+    rows = unlabeled if data.task == "regression" else unlabeled[:, None]
+    other = TinyData(data.task, data.X, data.y, np.where(rows, wrong, data.teacher))
+    misled = _fit(case, other, unlabeled=unlabeled)
+    if not far_apart(case.output(model, case.fresh.X), case.output(misled, case.fresh.X)) > CLOSE:
+        raise Violation(
+            "the same model, whatever the teacher says of them", "do not drop rows without labels"
+        )
 
 
 def check_alpha_of_zero_is_plain(case: ModelCase) -> None:
