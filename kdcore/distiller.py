@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from kdcore.errors import DataError
+from kdcore.errors import DataError, ParameterError
 from kdcore.evaluation import metrics
 from kdcore.labels import out_of_fold
 from kdcore.resolve import named_estimator, resolve_student, resolve_teacher
@@ -93,11 +92,15 @@ class _Distillation(BaseEstimator):
             if isinstance(getattr(self, role), str) and any(
                 key.startswith(f"{role}__") for key in params
             ):
-                setattr(self, role, named_estimator(role, getattr(self, role), self._task))
+                made = named_estimator(role, getattr(self, role), self._task)
+                if role == "teacher" and "random_state" in made.get_params():
+                    # As for a name, our own seed decides.
+                    made.set_params(random_state=None)
+                setattr(self, role, made)
         return super().set_params(**params) if params else self
 
     def _distil(
-        self, X: Any, frame: Any, y: np.ndarray, weight: np.ndarray | None, classes: Any
+        self, frame: Any, y: np.ndarray, weight: np.ndarray | None, classes: Any
     ) -> None:
         start = time.perf_counter()
         task = "regression"
@@ -132,7 +135,7 @@ class _Distillation(BaseEstimator):
         began = time.perf_counter()
         self.teacher_ = labels.teacher
         self.student_ = student.estimator.fit(table, targets)
-        if not hasattr(X, "columns"):
+        if not hasattr(self, "feature_names_in_"):
             # Fitted to a bare array, they take bare arrays without a warning.
             for model in (self.teacher_, self.student_):
                 vars(model).pop("feature_names_in_", None)
@@ -152,7 +155,8 @@ class _Distillation(BaseEstimator):
     def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, np.ndarray, Any]:
         """Rows of positive weight."""
         frame = table_of(self, X, reset=True)
-        y, weight = labels_of(y, len(frame)), weights_of(sample_weight, frame)
+        y = labels_of(y, len(frame), classes=self._task != "regression")
+        weight = weights_of(sample_weight, frame)
         if weight is not None:
             keep = weight > 0
             frame, y, weight = frame.loc[keep], y[keep], weight[keep]
@@ -253,11 +257,10 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
             All of them are `kdcore.KDError`.
         """
         frame, y, weight = self._rows(X, y, sample_weight)
-        check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise DataError("only one class is present; a classifier needs at least two classes.")
-        self._distil(X, frame, y, weight, self.classes_)
+        self._distil(frame, y, weight, self.classes_)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -308,7 +311,7 @@ class DistillationRegressor(RegressorMixin, _Distillation):
         """Fit teacher and student; see `DistillationClassifier.fit`."""
         frame, y, weight = self._rows(X, y, sample_weight)
         y = check_array(y, ensure_2d=False, dtype=np.float64)
-        self._distil(X, frame, y, weight, None)
+        self._distil(frame, y, weight, None)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -329,4 +332,6 @@ def _seed(random_state: Any) -> int:
         return int(np.random.SeedSequence().generate_state(1)[0] % 2**31)
     if isinstance(random_state, (int, np.integer)):
         return int(random_state)
-    return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    raise ParameterError(f"random_state={random_state!r} must be a whole number, or None.")

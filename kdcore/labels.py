@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
@@ -121,8 +122,8 @@ def fold_plan(
         number = min(_DEFAULT_FOLDS, max(2, most))
     elif int(folds) > most:
         raise ParameterError(
-            f"folds={folds} is more than the {most} training row(s) of {what} so some fold would "
-            "lack it; use fewer folds, or merge that class with another."
+            f"folds={folds} is more than the {most} training row(s) of {what}; use fewer folds"
+            + ("." if classes is None else ", or merge that class with another.")
         )
     else:
         number = int(folds)
@@ -231,36 +232,47 @@ def teacher_output(teacher: Any, X: Any, classes: np.ndarray | None) -> np.ndarr
     FitError
         When the teacher fails, or predicts classes that are not in ``classes``.
     """
+    if classes is not None and not hasattr(teacher, "predict_proba"):
+        raise FitError(
+            f"the teacher {_name(teacher)} has no predict_proba, so it gives no soft labels; use a "
+            "probabilistic model, or calibrate it (CalibratedClassifierCV)."
+        )
     try:
         if classes is None:
             return np.asarray(teacher.predict(X), dtype=float).reshape(len(X))
         proba = np.asarray(teacher.predict_proba(X), dtype=float)
+        own = np.asarray(teacher.classes_)
     except KDError:
         raise
-    except AttributeError as error:
-        raise FitError(
-            f"the teacher {type(teacher).__name__} has no predict_proba, so it gives no soft "
-            "labels; use a probabilistic model, or calibrate it (CalibratedClassifierCV)."
-        ) from error
     except Exception as error:
         raise FitError(f"the teacher {_name(teacher)} failed to predict: {_line(error)}") from error
-    own = np.asarray(teacher.classes_)
     unknown = own[~np.isin(own, classes)]
     if len(unknown):
         raise FitError(
-            f"the teacher predicts the class {str(unknown[0])!r}, which the table does not have; use a "
-            "teacher fitted on the same classes."
+            f"the teacher predicts the class {str(unknown[0])!r}, which the table does not have; "
+            "use a teacher fitted on the same classes."
+        )
+    if proba.shape != (len(X), len(own)):
+        raise FitError(
+            f"the teacher {_name(teacher)} gave probabilities of shape {proba.shape} for "
+            f"{len(X)} rows and {len(own)} classes; its classes_ must name its columns."
         )
     out = np.zeros((len(proba), len(classes)))
     out[:, np.searchsorted(classes, own)] = proba
-    return out / out.sum(axis=1, keepdims=True)
+    total = out.sum(axis=1, keepdims=True)
+    if not (np.isfinite(out).all() and (out >= 0).all() and (total > 0).all()):
+        raise FitError(
+            f"the teacher {_name(teacher)} gave probabilities that are negative, not finite, or "
+            "all zero; it must give a distribution over the classes for every row."
+        )
+    return out / total
 
 
 def _fit(estimator: Any, X: Any, y: np.ndarray, weight: np.ndarray | None) -> Any:
     try:
         if weight is None:
             return estimator.fit(X, y)
-        if isinstance(estimator, Pipeline):
+        if isinstance(estimator, Pipeline) and not get_config()["enable_metadata_routing"]:
             return estimator.fit(X, y, **{f"{estimator.steps[-1][0]}__sample_weight": weight})
         return estimator.fit(X, y, sample_weight=weight)
     except KDError:
@@ -291,17 +303,22 @@ def _readable(teacher: Any, X: pd.DataFrame) -> Any:
 def _single_threaded(teacher: Any) -> Any:
     """A clone that uses one core; None already means that in scikit-learn, but not elsewhere."""
     model = clone(teacher)
-    ours = type(model).__module__.startswith("sklearn.")
+    params = model.get_params()
+
+    def one_core_by_default(key: str) -> bool:
+        owner = params[key.removesuffix("__n_jobs")] if key != "n_jobs" else model
+        return params[key] is None and type(owner).__module__.startswith("sklearn.")
+
     one = {
         key: 1
-        for key, value in model.get_params().items()
-        if (key == "n_jobs" or key.endswith("__n_jobs")) and not (value is None and ours)
+        for key in params
+        if (key == "n_jobs" or key.endswith("__n_jobs")) and not one_core_by_default(key)
     }
     return model.set_params(**one) if one else model
 
 
 def _name(estimator: Any) -> str:
-    inner = getattr(estimator, "estimator", estimator)
+    inner = estimator.estimator if isinstance(estimator, EncodedTeacher) else estimator
     return type(inner).__name__
 
 

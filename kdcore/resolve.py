@@ -72,7 +72,7 @@ def resolve_teacher(
     task : {"binary", "multiclass", "regression"}
     params : mapping, optional
     random_state : int
-        Given to the teacher unless the caller's estimator has one of its own.
+        Given to the teacher, and to the parts of a pipeline, unless they have one of their own.
 
     Raises
     ------
@@ -80,7 +80,6 @@ def resolve_teacher(
         When there is no such teacher, it cannot do the task, has no such parameter, or is
         fitted already.
     """
-    seed = {"random_state": random_state}
     if isinstance(teacher, str):
         spec = default_registry().get("teacher", teacher)
         if task not in spec.tasks:
@@ -90,12 +89,17 @@ def resolve_teacher(
             )
         estimator = named_estimator("teacher", teacher, task)
         if "random_state" in estimator.get_params():
-            estimator.set_params(**seed)
+            estimator.set_params(random_state=random_state)
         return Resolved(teacher, apply_params(estimator, params, "teacher", teacher))
     name = type(teacher).__name__
     if not hasattr(teacher, "fit") or isinstance(teacher, type):
         raise ParameterError(
             f"teacher={teacher!r} is neither a name nor an estimator; see `kd plugins` for names."
+        )
+    if not hasattr(teacher, "get_params") or not hasattr(teacher, "__sklearn_tags__"):
+        raise ParameterError(
+            f"the teacher {name} cannot be cloned and asked for its abilities; derive it from "
+            "sklearn.base.BaseEstimator."
         )
     if _fitted(teacher):
         raise ParameterError(
@@ -104,15 +108,18 @@ def resolve_teacher(
         )
     if task == "regression" and is_classifier(teacher):
         raise ParameterError(f"the teacher {name} is a classifier, but the task is regression.")
-    if task != "regression" and not hasattr(teacher, "predict_proba"):
+    if task != "regression" and not _gives_probabilities(teacher):
         raise ParameterError(
             f"the teacher {name} has no predict_proba, so it gives no soft labels; use a "
             "probabilistic model, or calibrate it (CalibratedClassifierCV)."
         )
     estimator = clone(teacher)
-    known = estimator.get_params()
-    if known.get("random_state", 0) is None:
-        estimator.set_params(**seed)
+    unset = [
+        key
+        for key, value in estimator.get_params().items()
+        if (key == "random_state" or key.endswith("__random_state")) and value is None
+    ]
+    estimator.set_params(**dict.fromkeys(unset, random_state))
     return Resolved(name, apply_params(estimator, params, "teacher", name))
 
 
@@ -189,6 +196,12 @@ def _able_student(name: str, task: str) -> tuple[str, str | None]:
 
 def _able(role: str, task: str) -> str:
     return ", ".join(n for n, s in default_registry().specs(role).items() if task in s.tasks)
+
+
+def _gives_probabilities(teacher: Any) -> bool:
+    # An ensemble such as StackingClassifier cannot tell before it is fitted.
+    unsure = hasattr(type(teacher), "predict_proba") and hasattr(teacher, "estimators")
+    return unsure or hasattr(teacher, "predict_proba")
 
 
 def _fitted(estimator: Any) -> bool:

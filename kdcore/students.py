@@ -217,8 +217,7 @@ class ClassifierStudent(ClassifierMixin, Student):
         if isinstance(y, SoftTargets):
             targets = _given(y, sample_weight, teacher_proba, regression=False)
         else:
-            y = labels_of(y, len(frame))
-            check_classification_targets(y)
+            y = labels_of(y, len(frame), classes=True)
             weight = weights_of(sample_weight, frame)
             classes = np.unique(y if weight is None else y[weight > 0])
             if weight is not None:
@@ -294,11 +293,17 @@ class RegressorStudent(RegressorMixin, Student):
         return self._predict(X)
 
 
-def labels_of(y: Any, n_rows: int) -> np.ndarray:
-    """Labels as an array (n,), refused with scikit-learn's words where they cannot be used."""
+def labels_of(y: Any, n_rows: int, *, classes: bool = False) -> np.ndarray:
+    """Labels as an array (n,), refused with scikit-learn's words where they cannot be used.
+
+    ``classes`` tells whether they must be classes rather than values.
+    """
     if y is None:
         raise DataError("fit requires y to be passed, but the target y is None.")
-    y = column_or_1d(y, warn=True)
+    try:
+        y = column_or_1d(y, warn=True)
+    except ValueError as error:
+        raise DataError(str(error)) from error
     if len(y) != n_rows:
         raise DataError(
             f"Found input variables with inconsistent numbers of samples: {[n_rows, len(y)]}"
@@ -311,6 +316,11 @@ def labels_of(y: Any, n_rows: int) -> np.ndarray:
         kinds = sorted({"text" if isinstance(v, str) else type(v).__name__ for v in y})
         if "text" in kinds and len(kinds) > 1:
             raise DataError(f"y mixes {' and '.join(kinds)}; turn all labels into text.")
+    if classes:
+        try:
+            check_classification_targets(y)
+        except ValueError as error:
+            raise DataError(str(error)) from error
     return y
 
 
@@ -318,7 +328,11 @@ def weights_of(sample_weight: Any, frame: Any) -> np.ndarray | None:
     """Row weights as an array (n,), or None; refused where negative, or zero in every row."""
     if sample_weight is None:
         return None
-    weight = np.asarray(_check_sample_weight(sample_weight, frame.iloc[:, :1], dtype=np.float64))
+    try:
+        weight = _check_sample_weight(sample_weight, frame.iloc[:, :1], dtype=np.float64)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    weight = np.asarray(weight)
     if (weight < 0).any() or not weight.sum() > 0:
         raise DataError("sample_weight must not be negative, nor zero in every row.")
     return weight

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from kdcore.errors import DataError
@@ -47,9 +46,12 @@ class Teacher(BaseEstimator):
         """Predict a canonical frame; see the class."""
         raise TypeError(f"{type(self).__name__} must define predict_frame(frame)")
 
-    def _prepare(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, *, classes: bool = False
+    ) -> tuple[Any, Any, Any]:
         frame = table_of(self, X, reset=True)
-        y, weight = labels_of(y, len(frame)), weights_of(sample_weight, frame)
+        y = labels_of(y, len(frame), classes=classes)
+        weight = weights_of(sample_weight, frame)
         if weight is not None:
             keep = weight > 0
             if not keep.all():
@@ -81,8 +83,7 @@ class ClassifierTeacher(ClassifierMixin, Teacher):
         DataError
             When there is only one class, or a column cannot be used.
         """
-        frame, y, weight = self._prepare(X, y, sample_weight)
-        check_classification_targets(y)
+        frame, y, weight = self._prepare(X, y, sample_weight, classes=True)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError("only one class is present; a classifier needs at least two classes.")

@@ -40,7 +40,7 @@ def make(task):
 class Result:
     """A row of the conformance kit, as the command reads it."""
 
-    check: str
+    id: str
     status: str
     message: str
 
@@ -164,7 +164,7 @@ def test_the_check_runs_the_conformance_kit(
 ) -> None:
     asked = []
     monkeypatch.setattr(
-        "kdcore.testing.check_plugin", lambda name: asked.append(name) or results, raising=False
+        "kdcore.testing.check_plugin", lambda name, *, cheap: asked.append(name) or results
     )
     with installed_in_process(TEACHER):
         use(Registry(discover(environ={"KD_DISABLE_PLUGINS": ""})), monkeypatch)
@@ -176,10 +176,10 @@ def test_the_check_runs_the_conformance_kit(
 def test_the_check_reports_a_kit_that_cannot_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def check_plugin(name: str) -> None:
+    def check_plugin(name: str, *, cheap: bool) -> None:
         raise RuntimeError("no data")
 
-    monkeypatch.setattr("kdcore.testing.check_plugin", check_plugin, raising=False)
+    monkeypatch.setattr("kdcore.testing.check_plugin", check_plugin)
     with installed_in_process(TEACHER):
         use(Registry(discover(environ={})), monkeypatch)
         assert program.main(["plugins", "--check"]) == 1

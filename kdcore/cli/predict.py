@@ -28,9 +28,7 @@ _OUTPUTS = (".csv", ".parquet", ".feather")
 )
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
 @click.option("--quiet", "-q", is_flag=True, help="No notes on stderr.")
-def predict_command(
-    bundle: str, data: str, output: str | None, force: bool, quiet: bool
-) -> None:
+def predict_command(bundle: str, data: str, output: str | None, force: bool, quiet: bool) -> None:
     """Predict the rows of DATA with a saved student.
 
     The result has a column `prediction` and, for classes, one column `proba_CLASS` each, in the

@@ -49,15 +49,19 @@ class ModelCase:
         content = "image" if getattr(self.spec, "input", "table") == "image" else "numbers"
         return tiny_data(self.task, **{"content": content, **options})
 
-    @functools.cached_property
+    @property
     def data(self) -> TinyData:
-        """Rows to fit to."""
-        return self.draw()
+        """Rows to fit to; a copy, since a broken model may write into it."""
+        return self._drawn[0].copy()
+
+    @property
+    def fresh(self) -> TinyData:
+        """Other rows of the same kind; a copy."""
+        return self._drawn[1].copy()
 
     @functools.cached_property
-    def fresh(self) -> TinyData:
-        """Other rows of the same kind."""
-        return self.draw(seed=1)
+    def _drawn(self) -> tuple[TinyData, TinyData]:
+        return self.draw(), self.draw(seed=1)
 
     @functools.cached_property
     def fitted(self) -> Any:

@@ -34,12 +34,17 @@ class SelectorCase:
         self.spec = spec
         self.task = task
         self.params = dict(params or {})
-        self.data = _with_noise(tiny_data(task, content="numbers", n_rows=240))
+        self._data = _with_noise(tiny_data(task, content="numbers", n_rows=240))
+
+    @property
+    def data(self) -> TinyData:
+        """Rows with ten columns; a copy, since a broken selector may write into it."""
+        return self._data.copy()
 
     @property
     def names(self) -> list[str]:
         """Columns of the table: a, b, c and d, of which the first matters most, and noise."""
-        return list(self.data.X.columns)
+        return list(self._data.X.columns)
 
     def choose(
         self, X: Any, targets: SoftTargets, max_features: int | float, random_state: int = 0

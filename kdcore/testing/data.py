@@ -53,6 +53,10 @@ class TinyData:
         """Sorted labels (K,), or None in regression."""
         return None if self.task == "regression" else np.unique(self.y)
 
+    def copy(self) -> TinyData:
+        """The same rows in memory of their own."""
+        return TinyData(self.task, self.X.copy(), self.y.copy(), self.teacher.copy())
+
     def take(self, rows: Any) -> TinyData:
         """Some of the rows, by position or mask."""
         rows = np.asarray(rows)

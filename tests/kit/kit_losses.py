@@ -6,26 +6,27 @@ import numpy as np
 from array_api_compat import array_namespace
 from kdcore.losses import KL, Blend, Loss
 from kdcore.targets import SoftTargets
+from kit_shared import says
 
 
+@says(target_only=True)
 class HealthyLoss(KL):
     role = "loss"
     tasks = ("binary", "multiclass")
-    spec_changes = {"target_only": True}
 
 
+@says(target_only=True)
 class HealthyLossOfValues(Blend):
     role = "loss"
     tasks = ("regression",)
-    spec_changes = {"target_only": True}
 
 
+@says(min_classes=3)
 class HealthyMargins(Loss):
     """Half the squared error between logits and log-probabilities; it has no plain targets."""
 
     role = "loss"
     tasks = ("multiclass",)
-    spec_changes = {"min_classes": 3}
 
     def value_and_grad(self, logits, targets):
         xp = array_namespace(logits)
@@ -44,10 +45,10 @@ class OneTask(HealthyLoss):
     tasks = ("multiclass",)
 
 
+@says(target_only=True, min_classes=3)
 class TwoClassesRefused(OneTask):
     breaks = "check_tasks_suit_min_classes"
     tasks = ("binary", "multiclass")
-    spec_changes = {"target_only": True, "min_classes": 3}
 
 
 class Overflows(OneTask):
@@ -76,13 +77,13 @@ class AlwaysHearsTheTeacher(OneTask):
         self.alpha = max(self.alpha, 0.1)
 
 
+@says(target_only=True)
 class HalfHearsTheTeacher(Loss):
     """In rows without a label the teacher has no more than its usual share."""
 
     breaks = "check_rows_without_label_feel_the_teacher_only"
     role = "loss"
     tasks = ("multiclass",)
-    spec_changes = {"target_only": True}
 
     def value_and_grad(self, logits, targets):
         xp = array_namespace(logits)
@@ -102,9 +103,9 @@ class HalfHearsTheTeacher(Loss):
         return targets.blended(self.alpha)
 
 
+@says(target_only=False)
 class PlainTargetsUnclaimed(OneTask):
     breaks = "check_plain_targets_as_claimed"
-    spec_changes = {"target_only": False}
 
 
 class AcceptsAnything(OneTask):

@@ -14,7 +14,6 @@ class HealthySelector(Selector):
     """Columns by their correlation with what is to be predicted."""
 
     role = "selector"
-    spec_changes = {}
 
     def select(self, X, targets, *, max_features, random_state=0):
         scores = self.scores(X, self.goal(targets), self.weight(targets))

@@ -14,12 +14,21 @@ from kdcore.targets import SoftTargets
 from kdcore.testing import tiny_data
 
 
+def says(**fields):
+    """Decorate a fake with what its spec says, beyond or instead of the usual."""
+
+    def mark(kind):
+        kind.spec_fields = fields
+        return kind
+
+    return mark
+
+
 class Made:
     """What the tests need to make a spec of a class: its factory is a method of the class."""
 
     role = ""
     tasks = ("multiclass",)
-    spec_changes = {}
 
     @classmethod
     def make(cls, task):

@@ -7,7 +7,7 @@ from kdcore.graph import linear_model
 from kdcore.losses import KL
 from kdcore.students import ClassifierStudent, RegressorStudent
 from kdcore.targets import softmax
-from kit_shared import Made, broken
+from kit_shared import Made, broken, says
 
 
 class LinearStudent(Made):
@@ -50,22 +50,22 @@ class LinearStudent(Made):
         return linear_model(self.coef_, self.intercept_, link=link)
 
 
+@says(exports=("onnx",))
 class HealthyStudent(LinearStudent, ClassifierStudent):
     tasks = ("binary", "multiclass")
-    spec_changes = {"exports": ("onnx",)}
 
 
+@says(exports=("onnx",))
 class HealthyStudentOfValues(LinearStudent, RegressorStudent):
     tasks = ("regression",)
-    spec_changes = {"exports": ("onnx",)}
 
 
+@says(encoder="ordinal")
 class HealthyTargetStudent(Made, ClassifierStudent):
     """Least squares to plain targets, on an encoding with gaps."""
 
     role = "student"
     tasks = ("binary", "multiclass")
-    spec_changes = {"encoder": "ordinal"}
 
     def __init__(self, *, alpha=0.7, temperature=1.0, loss=None, encoder="ordinal", features=None):
         self.alpha = alpha
@@ -90,9 +90,9 @@ class HealthyTargetStudent(Made, ClassifierStudent):
 HEALTHY = [HealthyStudent, HealthyStudentOfValues, HealthyTargetStudent]
 
 
+@says()
 class OneTask(HealthyStudent):
     tasks = ("multiclass",)
-    spec_changes = {}
 
 
 class DullStudent(OneTask):
@@ -151,14 +151,14 @@ class HidesItsEncoder(OneTask):
         return params
 
 
+@says(encoder="ordinal")
 class OtherEncoder(OneTask):
     breaks = "check_encoder_is_that_of_the_spec"
-    spec_changes = {"encoder": "ordinal"}
 
 
+@says(uses_gradient=False)
 class OtherGradient(OneTask):
     breaks = "check_gradient_is_that_of_the_spec"
-    spec_changes = {"uses_gradient": False}
 
 
 class DropsTheTeacher(OneTask):
@@ -283,9 +283,9 @@ class NeedsAllColumns(OneTask):
         return super()._predict(X)
 
 
+@says(exports=("onnx",))
 class OtherGraph(OneTask):
     breaks = "check_onnx_predicts_alike"
-    spec_changes = {"exports": ("onnx",)}
 
     def to_onnx(self):
         return linear_model(1.01 * self.coef_, self.intercept_, link="softmax")

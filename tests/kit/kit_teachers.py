@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from kdcore.teachers import ClassifierTeacher, RegressorTeacher
-from kit_shared import Made, broken
+from kit_shared import Made, broken, says
 
 
 def least_squares(Z, Y, weight, ridge=1e-3):
@@ -109,9 +109,9 @@ class TeacherWithManyThreads(OneTask):
         super().fit_frame(frame, y, sample_weight)
 
 
+@says(handles_missing=False)
 class TeacherWithOtherTags(OneTask):
     breaks = "check_claims_match_tags"
-    spec_changes = {"handles_missing": False}
 
 
 class TeacherThatRefusesGaps(OneTask):

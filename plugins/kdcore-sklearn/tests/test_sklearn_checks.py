@@ -1,0 +1,17 @@
+"""scikit-learn's own checks: the students work wherever its estimators do."""
+
+from kdcore_sklearn.linear import LogisticRegressionStudent, RidgeStudent
+from kdcore_sklearn.tree import DecisionTreeStudentClassifier, DecisionTreeStudentRegressor
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+STUDENTS = [
+    LogisticRegressionStudent(),
+    RidgeStudent(),
+    DecisionTreeStudentClassifier(min_samples_leaf=1),
+    DecisionTreeStudentRegressor(min_samples_leaf=1),
+]
+
+
+@parametrize_with_checks(STUDENTS)
+def test_student(estimator, check):
+    check(estimator)
