@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,7 +198,7 @@ def _fresh_folder(data: str, student: str) -> str:
 @contextmanager
 def _progress(*, show: bool) -> Iterator[Any]:
     """A callback that moves a progress bar on stderr, if a person is looking at it."""
-    if not show or not click.get_text_stream("stderr").isatty():
+    if not show or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
