@@ -306,7 +306,7 @@ def test_a_temperature_is_refused_where_the_student_cannot_soften_its_own_side()
 
 def test_a_loss_without_plain_targets_is_refused_for_students_that_need_them() -> None:
     common = {"alpha": 0.5, "temperature": 1, "task": "binary", "n_classes": 2}
-    with pytest.raises(ParameterError, match=r"'logit_mse' cannot .* use one of brier, kl\."):
+    with pytest.raises(ParameterError, match=r"'logit_mse' cannot .* use one of .*\bkl\b"):
         make_loss("logit_mse", gradient=False, **common)
     assert isinstance(make_loss("logit_mse", gradient=True, **common), LogitMSE)
     with pytest.raises(ParameterError, match="cannot be given as plain targets"):
