@@ -226,7 +226,7 @@ def labeled(
         raise DataError(f"every value of the target column {target!r} is missing.")
     frame, y = frame.loc[known], y.loc[known]
     if like is not None:
-        task = like.task
+        task = "regression" if like.classes is None else "classification"
     kind = infer_task(y) if task == "auto" else task
     if kind == "regression":
         labels, classes = _numbers(y, target), None
@@ -235,6 +235,7 @@ def labeled(
         kind = _class_task(classes, task, target)
     if like is not None and classes is not None and like.classes is not None:
         labels, classes = _aligned(labels, like.classes, target), like.classes
+        kind = like.task
     elif len(np.unique(labels)) < 2:
         raise DataError(
             f"the target column {target!r} is constant ({labels[0]!r}); there is nothing to learn."

@@ -281,7 +281,7 @@ def test_alpha_out_of_range_is_refused(bad: Any) -> None:
 
 @pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf"), "hot", None])
 def test_temperature_out_of_range_is_refused(bad: Any) -> None:
-    with pytest.raises(ParameterError, match="temperature=.* must be a number above 0"):
+    with pytest.raises(ParameterError, match=r"temperature=.* must be a number above 0"):
         KL(temperature=bad)
 
 
@@ -387,7 +387,7 @@ def test_a_users_own_loss_that_the_student_cannot_use_is_refused_before_the_long
         ParameterError, match="the loss OnlyBlend has no gradient, which this student"
     ):
         make_loss(OnlyBlend, gradient=True, **common)
-    with pytest.raises(ParameterError, match="loss=.* must be a name"):
+    with pytest.raises(ParameterError, match=r"loss=.* must be a name"):
         make_loss(KL(), **common)
     with pytest.raises(ParameterError, match="OnlyBlend has no gradient"):
         OnlyBlend().value_and_grad(np.zeros((1, 2)), SoftTargets([0], classes=np.arange(2)))
