@@ -56,7 +56,7 @@ _HEADINGS = {
 
 def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of the table teacher / plain / distilled, as text."""
-    metrics = [m for m in report.teacher["metrics"] if m in _HEADINGS]
+    metrics = [m for m in report.plain["metrics"] if m in _HEADINGS]
     headings = ["", "model", *(_HEADINGS[m] for m in metrics)]
     headings += ["agrees" if report.classes else "R2 to t.", "1 row", "size"]
     rows = []
@@ -65,7 +65,8 @@ def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
         ("plain", report.plain, None),
         ("distilled", report.student, "student"),
     ):
-        row = [label, part["name"], *(_number(part["metrics"][m]) for m in metrics)]
+        scores = part["metrics"] or {}
+        row = [label, part["name"], *(_number(scores.get(m)) for m in metrics)]
         row.append(_likeness(part.get("fidelity")))
         latency = report.latency_us.get(key) if key else None
         row.append(_time(latency["single"]) if latency else "")
