@@ -17,7 +17,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
 
 from kdcore.encoders import OrdinalEncoder, StandardEncoder
-from kdcore.errors import DataError, FitError, KDError, ParameterError
+from kdcore.errors import DataError, FitError, KDError, KDWarning, ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +137,7 @@ def fold_plan(
         warnings.warn(
             f"the class {str(labels[counts.argmin()])!r} has a single row, so the teacher that "
             "labels this row has never seen its class; add rows of it or merge it with another.",
-            UserWarning,
+            KDWarning,
             stacklevel=3,
         )
     with warnings.catch_warnings():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdcore.errors import FitError, KDError, ParameterError
+from kdcore.errors import FitError, KDError, KDWarning, ParameterError
 from kdcore.given import (
     CallableTeacher,
     EnsembleTeacher,
@@ -147,7 +147,7 @@ def _from_fitted(model: Any, name: str, provenance: str) -> Source:
                 "in-sample: they are near to the true labels and teach little. Say "
                 "fitted='held-out' if it was fitted on other rows, or fitted='refit' to have "
                 "clones of it fitted out of fold.",
-                UserWarning,
+                KDWarning,
                 stacklevel=3,
             )
         values = teacher_output(model, input_for(model, train), train.classes)
