@@ -46,9 +46,7 @@ class Packed:
             temporary.write_bytes(self.data)
 
 
-def pack(
-    student: Any, table: Any, *, name: str = "", info: dict[str, Any] | None = None
-) -> Packed:
+def pack(student: Any, table: Any, *, name: str = "", info: dict[str, Any] | None = None) -> Packed:
     """Turn a fitted student into a bundle.
 
     Parameters

@@ -178,18 +178,23 @@ def compare(
         )
         for student in students:
             params = (student_params or {}).get(_name(student))
-            key = [_name(teacher), (teacher_params or {}).get(_name(teacher)), _name(student), params]
+            key = [
+                _name(teacher),
+                (teacher_params or {}).get(_name(teacher)),
+                _name(student),
+                params,
+            ]
             pair = store.get(key)
             if pair is None:
                 try:
                     pair = _pair(ask(), student, params, rows, alpha, random_state)
+                    store.put(key, pair)
                 except KDError as error:
                     pair = {
                         "teacher": {"name": _name(teacher)},
                         "student": {"name": _name(student)},
                         "error": str(error),
                     }
-                store.put(key, pair)
             pairs.append(pair)
             done += 1
             step("pairs", done, total)

@@ -99,9 +99,7 @@ class _Distillation(BaseEstimator):
                 setattr(self, role, made)
         return super().set_params(**params) if params else self
 
-    def _distil(
-        self, frame: Any, y: np.ndarray, weight: np.ndarray | None, classes: Any
-    ) -> None:
+    def _distil(self, frame: Any, y: np.ndarray, weight: np.ndarray | None, classes: Any) -> None:
         start = time.perf_counter()
         task = "regression"
         if classes is not None:
@@ -277,9 +275,7 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
 class DistillationRegressor(RegressorMixin, _Distillation):
     __doc__ = (
         "Fit a teacher, predict every row out of fold, and fit a student to the blended target.\n"
-        + _PARAMETERS.format(
-            kind="regressor", student="ridge", base="RegressorStudent", classes=""
-        )
+        + _PARAMETERS.format(kind="regressor", student="ridge", base="RegressorStudent", classes="")
     )
 
     _task = "regression"

@@ -294,4 +294,3 @@ def raw_importances(encoder: Encoder, values: np.ndarray) -> np.ndarray:
     out = np.bincount(encoder.owners_, np.abs(values), minlength=len(encoder.schema_.columns))
     total = out.sum()
     return out / total if total > 0 else out
-

@@ -294,9 +294,7 @@ def checked_weights(weights: Sequence[float] | None, n: int) -> np.ndarray:
     return values / values.sum()
 
 
-def held_output(
-    teacher: Any, held: RawTable, given: np.ndarray | None = None
-) -> np.ndarray | None:
+def held_output(teacher: Any, held: RawTable, given: np.ndarray | None = None) -> np.ndarray | None:
     """A teacher's output for held-out rows; None where only given labels of other rows exist.
 
     Parameters

@@ -136,7 +136,9 @@ def fingerprint(table: RawTable) -> str:
     from kdcore.table import LabeledTable
 
     digest = hashlib.sha256()
-    digest.update(json.dumps([list(table.X.columns), [str(t.name) for t in table.X.dtypes]]).encode())
+    digest.update(
+        json.dumps([list(table.X.columns), [str(t.name) for t in table.X.dtypes]]).encode()
+    )
     digest.update(hash_pandas_object(table.X, index=False).to_numpy().tobytes())
     if isinstance(table, LabeledTable):
         digest.update(f"{table.y.dtype}{table.target}{table.task}".encode())

@@ -166,9 +166,7 @@ class LogitMSE(Loss):
     Papers: Ba, Caruana 2014, arXiv:1312.6184; Kim et al. 2021, arXiv:2105.08919.
     """
 
-    def __init__(
-        self, *, alpha: float = 0.7, temperature: float = 1.0, clip: float = 1e-4
-    ) -> None:
+    def __init__(self, *, alpha: float = 0.7, temperature: float = 1.0, clip: float = 1e-4) -> None:
         super().__init__(alpha=alpha, temperature=temperature)
         if not 0 < clip < 0.5:
             raise ParameterError(f"clip={clip!r} must lie in (0, 0.5).")

@@ -15,7 +15,14 @@ from kdcore.losses import make_loss
 from kdcore.registry import default_registry
 from kdcore.students import Student
 
-__all__ = ["Resolved", "apply_params", "is_fitted", "named_estimator", "resolve_student", "resolve_teacher"]
+__all__ = [
+    "Resolved",
+    "apply_params",
+    "is_fitted",
+    "named_estimator",
+    "resolve_student",
+    "resolve_teacher",
+]
 
 
 @dataclass(frozen=True)

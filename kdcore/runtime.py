@@ -285,9 +285,7 @@ def open_bundle(manifest: dict[str, Any], model: bytes, *, threads: int = 1) -> 
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise BundleError(f"holds a model that cannot be run: {reason}") from error

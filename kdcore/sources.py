@@ -96,7 +96,9 @@ def resolve_source(
         from kdcore.model_files import load_model_file
 
         _no_params(params, f"the model file '{teacher}'")
-        return _from_fitted(load_model_file(teacher, table.classes), str(Path(teacher).name), fitted)
+        return _from_fitted(
+            load_model_file(teacher, table.classes), str(Path(teacher).name), fitted
+        )
     if isinstance(teacher, GivenLabels) or hasattr(teacher, "__array__") or _is_frame(teacher):
         _no_params(params, "given labels")
         given = teacher if isinstance(teacher, GivenLabels) else GivenLabels(teacher)

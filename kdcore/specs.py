@@ -253,7 +253,5 @@ class SelectorSpec(Spec):
     reference: str = ""
 
     def _validate(self) -> None:
-        self._require(
-            self.kind in ("filter", "embedded"), "kind", "use 'filter' or 'embedded'"
-        )
+        self._require(self.kind in ("filter", "embedded"), "kind", "use 'filter' or 'embedded'")
         self._require(isinstance(self.reference, str), "reference", "use text")

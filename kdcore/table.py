@@ -16,7 +16,10 @@ from kdcore.schema import TableSchema, as_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BUNDLED", "SUFFIXES", "LabeledTable",
+__all__ = [
+    "BUNDLED",
+    "SUFFIXES",
+    "LabeledTable",
     "RawTable",
     "infer_task",
     "labeled",

@@ -146,6 +146,4 @@ def verdict(
         reason = f"no clear gain, so keep the plain student: {change} ({interval_text})."
     if choice == "plain" and lead is not None and lead <= 0:
         reason += " It is not worse than the teacher either."
-    return Verdict(
-        choice, "rmse" if regression else "log_loss", gain, interval, gap_closed, reason
-    )
+    return Verdict(choice, "rmse" if regression else "log_loss", gain, interval, gap_closed, reason)
