@@ -14,7 +14,6 @@ from kdcore.hookspecs import hookimpl
 from kdcore.specs import LossSpec, SelectorSpec, StudentSpec, TeacherSpec
 
 if TYPE_CHECKING:
-    from kdcore.runtime import load as load
     from kdcore.comparison import compare as compare
     from kdcore.distiller import DistillationClassifier as DistillationClassifier
     from kdcore.distiller import DistillationRegressor as DistillationRegressor
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from kdcore.given import GivenLabels as GivenLabels
     from kdcore.losses import Loss as Loss
     from kdcore.registry import register as register
+    from kdcore.runtime import load as load
     from kdcore.students import ClassifierStudent as ClassifierStudent
     from kdcore.students import RegressorStudent as RegressorStudent
     from kdcore.targets import SoftTargets as SoftTargets

@@ -133,7 +133,7 @@ def _number(value: Any, column: Column) -> float:
         ) from None
 
 
-def _as_array(values: Iterable[Any]) -> np.ndarray:
+def _as_array(values: Any) -> np.ndarray:
     """Values of a pandas, polars or Arrow column, a list or an array, without importing any."""
     if isinstance(values, np.ndarray):
         return values

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +166,8 @@ def compare(
     pairs = []
     for teacher in teachers:
         ask = _once(
-            lambda teacher=teacher: _ask(
+            partial(
+                _ask,
                 teacher,
                 rows,
                 (teacher_params or {}).get(_name(teacher)),

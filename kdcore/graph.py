@@ -35,6 +35,21 @@ NUMERIC, CATEGORICAL, OUTPUT = "numeric", "categorical", "output"
 OPSETS = {"": 20, "ai.onnx.ml": 3}
 _IR_VERSION = 9
 
+_TREE_FIELDS = (
+    "nodes_treeids",
+    "nodes_nodeids",
+    "nodes_featureids",
+    "nodes_values",
+    "nodes_modes",
+    "nodes_truenodeids",
+    "nodes_falsenodeids",
+    "nodes_missing_value_tracks_true",
+    "target_treeids",
+    "target_nodeids",
+    "target_ids",
+    "target_weights",
+)
+
 
 def build_graph(student: Any) -> onnx.ModelProto:
     """One graph from raw columns to a fitted student's predictions.
@@ -119,14 +134,7 @@ def tree_ensemble(
     link : {"identity", "logistic", "softmax"}, default="identity"
         ``"logistic"`` turns one output into two probabilities.
     """
-    fields: dict[str, list[Any]] = {
-        key: []
-        for key in (
-            "nodes_treeids nodes_nodeids nodes_featureids nodes_values nodes_modes "
-            "nodes_truenodeids nodes_falsenodeids nodes_missing_value_tracks_true "
-            "target_treeids target_nodeids target_ids target_weights"
-        ).split()
-    }
+    fields: dict[str, list[Any]] = {key: [] for key in _TREE_FIELDS}
     branch = "BRANCH_LEQ" if less_or_equal else "BRANCH_LT"
     for number, tree in enumerate(trees):
         leaf = tree["left"] < 0
@@ -150,7 +158,9 @@ def tree_ensemble(
             fields["target_nodeids"] += [int(node)] * len(outputs)
             fields["target_ids"] += outputs
             fields["target_weights"] += values[node].astype(np.float32).tolist()
-    extra = {"base_values": [float(b) for b in base]} if len(base) else {}
+    attributes: dict[str, Any] = {"n_targets": n_outputs, **fields}
+    if len(base):
+        attributes["base_values"] = [float(b) for b in base]
     sums = OUTPUT if link == "identity" else "sums"
     nodes = [
         helper.make_node(
@@ -158,9 +168,7 @@ def tree_ensemble(
             ["Z"],
             [sums],
             domain="ai.onnx.ml",
-            n_targets=n_outputs,
-            **fields,
-            **extra,
+            **attributes,
         )
     ]
     constants = []
@@ -305,7 +313,7 @@ def _ordinal(
 def _keyed(encoder: Encoder, constants: list[onnx.TensorProto]) -> list[onnx.NodeProto]:
     """Texts marked with their column, so that one operator looks up all columns at once."""
     marks = [f"{j}=" for j in range(len(encoder.schema_.categorical))]
-    constants.append(helper.make_tensor("column_marks", TensorProto.STRING, (1, len(marks)), marks))
+    constants.append(numpy_helper.from_array(np.array([marks], dtype=object), "column_marks"))
     return [helper.make_node("StringConcat", ["column_marks", CATEGORICAL], ["keyed"])]
 
 

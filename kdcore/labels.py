@@ -125,9 +125,11 @@ def fold_plan(
     if folds == "auto":
         number = min(_DEFAULT_FOLDS, max(2, most))
     elif int(folds) > most:
+        more = f"folds={folds} is more than the {most} training row(s) of {what}"
+        if classes is None:
+            raise ParameterError(f"{more}; use fewer folds.")
         raise ParameterError(
-            f"folds={folds} is more than the {most} training row(s) of {what}; use fewer folds"
-            + ("." if classes is None else ", or merge that class with another.")
+            f"{more} so some fold would lack it; use fewer folds, or merge that class with another."
         )
     else:
         number = int(folds)

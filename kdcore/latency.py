@@ -57,7 +57,7 @@ def _median(call: Callable[[Any], Any], inputs: list[Any]) -> float:
 def _per_row(call: Callable[[Any], Any], table: pd.DataFrame) -> float:
     batch = table.head(_BATCH)
     call(batch)
-    times = []
+    times: list[float] = []
     until = time.perf_counter() + _BUDGET
     while len(times) < 2 or (len(times) < 5 and time.perf_counter() < until):
         start = time.perf_counter()

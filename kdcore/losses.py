@@ -54,8 +54,8 @@ class Loss:
                 f"temperature={temperature:g} cannot be used by the loss "
                 f"{type(self).__name__}; leave it at 1 or use loss='kl'."
             )
-        self.alpha = alpha
-        self.temperature = temperature
+        self.alpha: float = alpha
+        self.temperature: float = temperature
 
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
         """Mean loss and its gradient.
@@ -84,7 +84,7 @@ class Loss:
         return xp.ones_like(logits) * (weight if logits.ndim == 1 else weight[:, None])
 
     def blend(self, targets: SoftTargets) -> np.ndarray:
-        """Plain targets, (n, K) or (n,), whose least-squares or cross-entropy fit minimises the loss.
+        """Plain targets, (n, K) or (n,): whoever fits them minimises the loss.
 
         Raises
         ------

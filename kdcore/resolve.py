@@ -202,7 +202,8 @@ def _able_student(name: str, task: str) -> tuple[str, str | None]:
 
 
 def _able(role: str, task: str) -> str:
-    return ", ".join(n for n, s in default_registry().specs(role).items() if task in s.tasks)
+    specs: Mapping[str, Any] = default_registry().specs(role)
+    return ", ".join(name for name, spec in specs.items() if task in spec.tasks)
 
 
 def _gives_probabilities(teacher: Any) -> bool:

@@ -211,7 +211,10 @@ class TableSchema:
             values = frame[column.name]
             if column.kind == "categorical":
                 codes = np.maximum(self._codes(values, column), -1)
-                data[column.name] = pd.Categorical.from_codes(codes, list(column.categories))
+                data[column.name] = pd.Categorical.from_codes(
+                    codes,
+                    pd.Index(column.categories, dtype=object),
+                )
             elif values.dtype.kind in "iuf" and column.kind == "numeric":
                 _refuse_infinite(values, column)
                 data[column.name] = values.to_numpy()

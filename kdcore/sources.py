@@ -210,9 +210,8 @@ def _ensemble(
             parts.append(source.label(train, **options))
             if step is not None:
                 step(i + 1, len(sources))
-        given = None
-        if all(p.given is not None for p in parts):
-            given = np.tensordot(share, np.stack([p.given for p in parts]), axes=1)
+        kept = [p.given for p in parts if p.given is not None]
+        given = np.tensordot(share, np.stack(kept), axes=1) if len(kept) == len(parts) else None
         members = [p.teacher for p in parts]
         known = None not in members
         return TeacherLabels(

@@ -153,8 +153,8 @@ def read_table(source: Any) -> pd.DataFrame:
 def _read_text(path: Path, separator: str) -> pd.DataFrame:
     import pandas as pd
 
-    opened = gzip.open(path, "rt", newline="") if path.suffix == ".gz" else open(path, newline="")
-    with opened as lines:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", newline="") as lines:
         header = next(csv.reader(lines, delimiter=separator), [])
     if any("\0" in h for h in header):
         raise DataError(f"'{path}' is not a text table; give it the ending of its true format.")

@@ -80,7 +80,7 @@ class SoftTargets:
 
     labels: np.ndarray
     teacher: np.ndarray | None = None
-    sample_weight: np.ndarray | None = None
+    sample_weight: Any = None  # always an array once made
     classes: np.ndarray | None = None
     provenance: str = "none"
     _cache: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
@@ -167,7 +167,7 @@ class SoftTargets:
         return self._require_teacher() if temperature == 1 else softmax(self.logits / temperature)
 
     def row_alpha(self, alpha: float) -> np.ndarray:
-        """(n,) share of the teacher in each row: ``alpha``, but 1 without a label, 0 without teacher."""
+        """(n,) share of the teacher: ``alpha``, but 1 without a label and 0 without a teacher."""
         if self.teacher is None:
             return np.zeros(len(self))
         return np.where(self.unlabeled, 1.0, alpha)
@@ -187,7 +187,7 @@ class SoftTargets:
         known = ~self.unlabeled
         return SoftTargets(
             labels=self.labels[known],
-            sample_weight=self._weight[known],
+            sample_weight=self.sample_weight[known],
             classes=self.classes,
         )
 
@@ -196,15 +196,10 @@ class SoftTargets:
         return SoftTargets(
             labels=self.labels[rows],
             teacher=None if self.teacher is None else self.teacher[rows],
-            sample_weight=self._weight[rows],
+            sample_weight=self.sample_weight[rows],
             classes=self.classes,
             provenance=self.provenance,
         )
-
-    @property
-    def _weight(self) -> np.ndarray:
-        assert self.sample_weight is not None  # set in __post_init__
-        return self.sample_weight
 
     def _require_teacher(self) -> np.ndarray:
         if self.teacher is None:

@@ -14,6 +14,8 @@ __all__ = ["Verdict", "paired_interval", "verdict"]
 _RESAMPLES = 2000
 #: Below this relative lead of the teacher over the plain student, a share of it means nothing.
 _NARROW_GAP = 0.02
+#: With fewer held-out rows no interval can be trusted.
+_FEWEST_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class Verdict:
     Parameters
     ----------
     choice : {"distilled", "plain", "plain_encoded"}
-        ``"distilled"`` only if the whole interval of the gain lies above 0: where the data
-        cannot tell, the plain student is the simpler choice.
+        ``"distilled"`` only if the whole interval of the gain lies above 0, and there are at
+        least 10 rows: where the data cannot tell, the plain student is the simpler choice.
     metric : {"log_loss", "rmse"}
     gain : float
         Plain minus distilled; above 0 the distilled student is better.
@@ -59,6 +61,9 @@ def paired_interval(
 ) -> tuple[float, tuple[float, float]]:
     """Difference of two mean losses over the same rows, and its 95 % bootstrap interval.
 
+    The bootstrap's percentiles are moved outwards as far as a t interval is wider than a normal
+    one, since plain percentiles are too narrow for few rows (Hesterberg 2015).
+
     Parameters
     ----------
     first, second : arrays of shape (n,)
@@ -90,8 +95,23 @@ def paired_interval(
             means = np.sqrt(means)
         return means[..., 0] - means[..., 1]
 
-    low, high = np.quantile(difference(sums), [0.025, 0.975])
+    tail = _tail(_effective_rows(weight))
+    low, high = np.quantile(difference(sums), [tail, 1 - tail])
     return float(difference(columns.sum(axis=0))), (float(low), float(high))
+
+
+def _effective_rows(weight: np.ndarray) -> float:
+    """How many rows of equal weight tell as much as these (Kish)."""
+    return float(weight.sum() ** 2 / (weight**2).sum())
+
+
+def _tail(rows: float) -> float:
+    """Share of the bootstrap distribution to leave out at either end."""
+    from scipy.special import ndtr, stdtrit
+
+    if rows <= 1:
+        return 0.0
+    return float(ndtr(np.sqrt(rows / (rows - 1)) * stdtrit(rows - 1, 0.025)))
 
 
 def verdict(
@@ -136,7 +156,11 @@ def verdict(
     name = "RMSE" if regression else "log loss"
     change = f"{name} {at_distilled:.4g} against {at_plain:.4g} of the plain student"
     interval_text = f"95 % interval of the gain {interval[0]:+.3g} to {interval[1]:+.3g}"
-    if interval[0] > 0:
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    if _effective_rows(weight) < _FEWEST_ROWS:
+        choice = "plain"
+        reason = f"too few held-out rows to tell, so keep the plain student: {change}."
+    elif interval[0] > 0:
         choice, reason = "distilled", f"deploy the distilled student: {change} ({interval_text})."
     elif interval[1] < 0:
         choice = "plain"

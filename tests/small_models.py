@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from kdcore import ClassifierStudent, ClassifierTeacher, Loss, RegressorStudent, SoftTargets
-from kdcore.targets import softmax
 from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
+
+from kdcore import ClassifierStudent, ClassifierTeacher, Loss, RegressorStudent, SoftTargets
+from kdcore.targets import softmax
 
 __all__ = [
     "LeastSquaresStudent",
@@ -123,9 +124,7 @@ class LeastSquaresStudent(RegressorStudent):
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
         self.model_ = Ridge(alpha=self.l2)
-        self.model_.fit(
-            Z.astype(float), loss.blend(targets), sample_weight=targets.sample_weight
-        )
+        self.model_.fit(Z.astype(float), loss.blend(targets), sample_weight=targets.sample_weight)
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         return self.model_.predict(Z.astype(float))
@@ -171,7 +170,7 @@ class WholeTableTeacher(ClassifierTeacher):
 
     def fit_frame(self, frame: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
         self.seen_ = frame
-        self.model_ = LogisticRegression().fit(_plain_numbers(frame), y, sample_weight)
+        self.model_ = LogisticRegression(max_iter=1000).fit(_plain_numbers(frame), y, sample_weight)
 
     def predict_frame(self, frame: Any) -> np.ndarray:
         return self.model_.predict_proba(_plain_numbers(frame))

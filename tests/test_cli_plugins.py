@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+import pytest
+from click.testing import CliRunner
+
 import kdcore
 import kdcore.__main__ as program
 import kdcore.cli.plugins as command
-import pytest
-from click.testing import CliRunner
 from kdcore.cli import cli
 from kdcore.cli.common import CommandGroup
 from kdcore.errors import PluginError

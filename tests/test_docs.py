@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import os
 import re
 import shlex
 import subprocess
@@ -14,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import kdcore
 import pytest
+
+import kdcore
 from kdcore import builtin, hookspecs
 from kdcore.cli import cli
 from kdcore.loading import HOOKS
@@ -66,7 +66,7 @@ def code_of(text: str) -> Iterator[str]:
 
 def shell_commands(page: Path) -> list[str]:
     """Return the command lines of a page that a reader is told to type."""
-    starts = ("kd ", "pip ", "python ", "scripts/", "tox ")
+    starts = ("kd ", "pip ", "python ", "python3 ", "tox ")
     text = page.read_text(encoding="utf-8")
     # A variable may stand before a command.
     lines = [re.sub(r"^(?:[A-Z_]+=\S* )+", "", line) for line in code_of(text)]
@@ -202,9 +202,8 @@ def test_scripts_and_files_that_a_page_links_to_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if not re.match(r"[a-z]+:", target):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
-    for line in shell_commands(page):
-        if line.startswith("scripts/"):
-            assert os.access(ROOT / line.split()[0], os.X_OK), line
+    for script in re.findall(r"\b(?:scripts|\.ci)/[\w.]+", text):
+        assert (ROOT / script.rstrip(".")).exists(), f"{page.name} names {script}"
 
 
 def test_both_readmes_name_the_same_commands() -> None:

@@ -9,15 +9,16 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
 from kdcore import SoftTargets
 from kdcore.encoders import OrdinalEncoder, StandardEncoder, make_encoder, raw_importances
 from kdcore.errors import DataError, ParameterError
 from kdcore.targets import softmax
 from kdcore.testing.data import tiny_data
-from sklearn.base import clone
-from sklearn.compose import ColumnTransformer
-from sklearn.exceptions import NotFittedError
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 ENCODERS = (StandardEncoder, OrdinalEncoder)
 
@@ -96,9 +97,7 @@ def test_columns_are_found_by_name_in_any_order_among_any_others(
 
 @pytest.mark.parametrize("kind", ENCODERS)
 @given(tables(gaps=True))
-def test_pandas_arrow_and_mappings_are_encoded_alike(
-    kind: type[Any], frame: pd.DataFrame
-) -> None:
+def test_pandas_arrow_and_mappings_are_encoded_alike(kind: type[Any], frame: pd.DataFrame) -> None:
     import pyarrow
 
     encoder = kind().fit(frame)
@@ -155,9 +154,7 @@ def test_a_missing_number_is_the_mean_and_marked() -> None:
     assert list(out) == ["a", "b", "a is missing"]
     np.testing.assert_allclose(out["a"], [-1, 0, 1])
     assert out["a is missing"].tolist() == [0, 1, 0]
-    later = columns_of(
-        StandardEncoder().fit(frame), pd.DataFrame({"a": [1.0], "b": [None]})
-    )
+    later = columns_of(StandardEncoder().fit(frame), pd.DataFrame({"a": [1.0], "b": [None]}))
     assert later["b"].tolist() == [0]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kdcore import Loss, LossSpec, SoftTargets, register
 from kdcore.errors import ParameterError, UnknownNameError
 from kdcore.losses import KL, Blend, Brier, LogitMSE, make_loss
@@ -262,13 +263,12 @@ def test_single_precision_in_gives_single_precision_out() -> None:
 def test_two_losses_on_the_same_targets_do_not_share_constants() -> None:
     targets = SoftTargets([0, 1], [[0.8, 0.2], [0.3, 0.7]], classes=np.arange(2))
     z = np.array([[1.0, 0], [0, 1]])
-    made = [
-        kind(alpha=alpha) for kind in CLASSIFICATION for alpha in (0.2, 0.9)
-    ] + [KL(temperature=3.0), LogitMSE(clip=0.3)]
-    first = [loss.value_and_grad(z, targets)[0] for loss in made]
-    fresh = [
-        loss.value_and_grad(z, targets.take(np.arange(2)))[0] for loss in made
+    made = [kind(alpha=alpha) for kind in CLASSIFICATION for alpha in (0.2, 0.9)] + [
+        KL(temperature=3.0),
+        LogitMSE(clip=0.3),
     ]
+    first = [loss.value_and_grad(z, targets)[0] for loss in made]
+    fresh = [loss.value_and_grad(z, targets.take(np.arange(2)))[0] for loss in made]
     assert first == fresh
     assert len({round(v, 12) for v in first}) == len(first)
 
@@ -383,7 +383,9 @@ def test_a_users_own_loss_that_the_student_cannot_use_is_refused_before_the_long
     common = {"alpha": 0.25, "temperature": 1, "task": "binary", "n_classes": 2}
     with pytest.raises(ParameterError, match="OnlyGradient cannot be given as plain targets"):
         make_loss(OnlyGradient, gradient=False, **common)
-    with pytest.raises(ParameterError, match="the loss OnlyBlend has no gradient, which this student"):
+    with pytest.raises(
+        ParameterError, match="the loss OnlyBlend has no gradient, which this student"
+    ):
         make_loss(OnlyBlend, gradient=True, **common)
     with pytest.raises(ParameterError, match="loss=.* must be a name"):
         make_loss(KL(), **common)

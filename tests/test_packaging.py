@@ -9,12 +9,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import kdcore
 import pytest
-from kdcore.hints import OFFICIAL
-from kdcore.specs import Spec
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+import kdcore
+from kdcore.hints import OFFICIAL
+from kdcore.specs import Spec
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from importlib_metadata import EntryPoint
+
 from kdcore import KDError
 from kdcore.candidates import installed
 from kdcore.errors import PluginError

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from kdcore import KDError, LossSpec, SelectorSpec, StudentSpec, TeacherSpec
 from kdcore.errors import ParameterError, PluginError, UnknownNameError
 from kdcore.hints import OFFICIAL

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kdcore.errors import KDError, ParameterError
 from kdcore.selectors import Selector, budget
 
@@ -31,7 +32,9 @@ def test_a_ratio_never_allows_more_than_its_share_but_always_one(
 
 
 @given(st.integers(1, 100), st.sampled_from([10, 50, 100, 1000]))
-def test_a_ratio_in_percent_is_exact_in_spite_of_floating_point(percent: int, n_columns: int) -> None:
+def test_a_ratio_in_percent_is_exact_in_spite_of_floating_point(
+    percent: int, n_columns: int
+) -> None:
     """0.29 * 100 is 28.999999999999996; a user who asks for 29 % of 100 columns gets 29."""
     assert budget(percent / 100, n_columns) == max(1, math.floor(percent * n_columns / 100))
 

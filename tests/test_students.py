@@ -11,11 +11,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kdcore import SoftTargets
-from kdcore.errors import DataError, KDError, ParameterError
-from kdcore.losses import KL
-from kdcore.targets import encode_labels
-from kdcore.testing.data import TinyData, tiny_data, tiny_targets
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -26,6 +21,12 @@ from small_models import (
     TreeStudent,
     WholeTableTeacher,
 )
+
+from kdcore import SoftTargets
+from kdcore.errors import DataError, KDError, ParameterError
+from kdcore.losses import KL
+from kdcore.targets import encode_labels
+from kdcore.testing.data import tiny_data, tiny_targets
 
 CLASSIFIERS = (SoftmaxStudent, TreeStudent)
 REGRESSORS = (LeastSquaresStudent, RegressionTreeStudent)
@@ -102,7 +103,6 @@ def test_alpha_sets_how_much_the_teacher_counts(kind: type[Any]) -> None:
     np.testing.assert_allclose(outputs[0], plain, atol=1e-5)
     distance = [np.abs(out - data.teacher).mean() for out in outputs]
     assert distance[0] > distance[1] > distance[2]
-
 
 
 def test_temperature_is_used_by_gradient_students_and_refused_by_others() -> None:
@@ -324,9 +324,7 @@ def test_soft_targets_may_know_a_class_that_no_label_shows() -> None:
     data = tiny_data("multiclass")
     rows = data.y != 2
     part = data.take(rows)
-    targets = SoftTargets(
-        encode_labels(part.y, np.arange(3)), part.teacher, classes=np.arange(3)
-    )
+    targets = SoftTargets(encode_labels(part.y, np.arange(3)), part.teacher, classes=np.arange(3))
     student = SoftmaxStudent(alpha=1).fit(part.X, targets)
     assert student.classes_.tolist() == [0, 1, 2]
     assert output(student, part.X)[:, 2].max() > 0.01

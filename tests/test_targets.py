@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from kdcore import SoftTargets
 from kdcore.errors import DataError
 from kdcore.targets import encode_labels, logits_of, softmax

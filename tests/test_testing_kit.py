@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import kdcore.testing
 import numpy as np
 import pytest
+from kit_fakes import losses, selectors, students, teachers
+
+import kdcore.testing
 from kdcore.builtin import kd_losses, kd_selectors
 from kdcore.errors import ParameterError, PluginError
 from kdcore.registry import ROLES
@@ -35,17 +37,7 @@ from kdcore.testing.checks_model import check_predicts_in_a_new_process
 from kdcore.testing.checks_plugin import HEAVY, plugin_checks
 from kdcore.testing.data import CONTENTS, LABELS
 
-# The fakes must be importable by name, here and in the processes that read saved models again.
-KIT = str(Path(__file__).parent / "kit")
-if KIT not in sys.path:
-    sys.path.append(KIT)
-
-import kit_losses  # noqa: E402
-import kit_selectors  # noqa: E402
-import kit_students  # noqa: E402
-import kit_teachers  # noqa: E402
-
-FAKES = (kit_teachers, kit_students, kit_losses, kit_selectors)
+FAKES = (teachers, students, losses, selectors)
 HEALTHY = [kind for module in FAKES for kind in module.HEALTHY]
 BROKEN = [kind for module in FAKES for kind in module.BROKEN]
 MODELS = ("teacher", "student")
@@ -171,7 +163,7 @@ def test_checks_follow_what_a_spec_claims() -> None:
 
 
 def test_params_reach_every_object_that_is_made() -> None:
-    spec = spec_of(kit_students.HealthyStudent)
+    spec = spec_of(students.HealthyStudent)
     case = dict(iter_checks(spec, params={"steps": 3}))["student.fake.binary.check_factory"].case
     assert case.make().steps == 3
     assert case.make(steps=4).steps == 4
@@ -180,7 +172,7 @@ def test_params_reach_every_object_that_is_made() -> None:
 # Plugins as a whole
 
 SPEC = """LossSpec(
-    name="fake_loss", summary="A fake.", factory="kit_losses:HealthyLoss",
+    name="fake_loss", summary="A fake.", factory="kit_fakes.losses:HealthyLoss",
     tasks=("binary",), target_only=True,
 )"""
 
@@ -363,7 +355,7 @@ def test_three_lines_of_pytest_run_the_kit(
     done = run_python(
         f"import pytest; raise SystemExit(pytest.main({options!r}))",
         distributions=[distribution],
-        env={"PYTHONPATH": os.pathsep.join([KIT, *_where(distribution, tmp_path)])},
+        env={"PYTHONPATH": os.pathsep.join([*sys.path, *_where(distribution, tmp_path)])},
     )
     assert outcome in done.stdout.splitlines()[-1], done.stdout + done.stderr
     assert (done.returncode == 0) == (outcome != "1 failed")
@@ -379,7 +371,7 @@ def _where(distribution: FakeDistribution, folder: Path) -> list[str]:
 
 def test_kd_plugins_runs_the_cheap_checks() -> None:
     bad = plugin(
-        requires=("kdcore",), spec=SPEC.replace("kit_losses:HealthyLoss", "builtins:print")
+        requires=("kdcore",), spec=SPEC.replace("kit_fakes.losses:HealthyLoss", "builtins:print")
     )
     done = run_kd("plugins", "--check", distributions=[bad])
     assert done.returncode == 1

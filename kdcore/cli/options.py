@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,7 +30,7 @@ def names(role: str) -> Any:
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
         from kdcore.registry import default_registry
 
-        return [n for n in default_registry().specs(role) if n.startswith(incomplete)]  # type: ignore[call-overload]
+        return [n for n in default_registry().specs(role) if n.startswith(incomplete)]
 
     return complete
 
@@ -148,7 +149,7 @@ _TITLES = {
 @contextmanager
 def progress(*, show: bool) -> Iterator[Any]:
     """A callback that moves a progress bar on stderr, if a person is looking at it."""
-    if not show or not click.get_text_stream("stderr").isatty():
+    if not show or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

@@ -151,6 +151,6 @@ def _require_minimum(loss: Any, own: np.ndarray, targets: SoftTargets, where: st
         lower = float(value) - float(loss.value_and_grad(other, targets)[0])
         if not lower <= 1e-9:
             raise Violation(
-                f"a value that is {lower:.3g} lower elsewhere than at {where}, with {describe(loss)}",
+                f"a value that is {lower:.3g} lower than at {where}, with {describe(loss)}",
                 "turn its sign: the loss is to be minimised",
             )

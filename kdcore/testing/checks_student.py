@@ -173,7 +173,7 @@ def check_loss_is_used(case: ModelCase) -> None:
     asked: list[str] = []
     kind: type[Any] = KL if case.classifies else Blend
 
-    class Recording(kind):  # type: ignore[misc]
+    class Recording(kind):
         def value_and_grad(self, logits: Any, targets: Any) -> Any:
             asked.append("value_and_grad")
             return super().value_and_grad(logits, targets)

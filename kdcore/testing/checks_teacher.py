@@ -38,11 +38,10 @@ def check_has_a_random_state(case: ModelCase) -> None:
 
 
 def check_one_thread_is_accepted(case: ModelCase) -> None:
-    """A teacher has the parameter n_jobs and can be fitted with n_jobs=1: kdcore runs the fits of
-    folds side by side, each on one core."""
-    known = case.make().get_params()
-    if "n_jobs" not in known:
-        raise Violation(f"parameters {', '.join(known)}", "add n_jobs=1 to the constructor")
+    """A teacher with the parameter n_jobs can be fitted with n_jobs=1 and keeps it: kdcore runs
+    the fits of folds side by side, each on one core."""
+    if "n_jobs" not in case.make().get_params():
+        return
     model = case.make(n_jobs=1).fit(case.data.X, case.data.y)
     if model.get_params()["n_jobs"] != 1:
         raise Violation(

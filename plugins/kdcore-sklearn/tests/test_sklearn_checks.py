@@ -1,8 +1,9 @@
 """scikit-learn's own checks: the students work wherever its estimators do."""
 
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
 from kdcore_sklearn.linear import LogisticRegressionStudent, RidgeStudent
 from kdcore_sklearn.tree import DecisionTreeStudentClassifier, DecisionTreeStudentRegressor
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 STUDENTS = [
     LogisticRegressionStudent(),

@@ -1,14 +1,15 @@
 """scikit-learn's own checks: teachers and students work wherever its estimators do."""
 
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
 from kdcore_xgboost.student import XGBoostStudentClassifier, XGBoostStudentRegressor
 from kdcore_xgboost.teacher import XGBoostTeacherClassifier, XGBoostTeacherRegressor
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 MODELS = [
     XGBoostStudentClassifier(n_estimators=5),
     XGBoostStudentRegressor(n_estimators=5),
-    XGBoostTeacherClassifier(n_estimators=5),
-    XGBoostTeacherRegressor(n_estimators=5),
+    XGBoostTeacherClassifier(n_estimators=30),
+    XGBoostTeacherRegressor(n_estimators=30),
 ]
 
 
@@ -21,8 +22,6 @@ def expected_failed_checks(estimator):
     return {}
 
 
-@parametrize_with_checks(
-    MODELS, expected_failed_checks=expected_failed_checks, xfail_strict=True
-)
+@parametrize_with_checks(MODELS, expected_failed_checks=expected_failed_checks, xfail_strict=True)
 def test_model(estimator, check):
     check(estimator)

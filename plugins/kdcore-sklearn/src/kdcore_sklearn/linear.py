@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from kdcore import ClassifierStudent, RegressorStudent
-from kdcore.errors import ParameterError
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression, Ridge
+
+from kdcore import ClassifierStudent, RegressorStudent
+from kdcore.errors import ParameterError
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets

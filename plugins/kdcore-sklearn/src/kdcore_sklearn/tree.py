@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.tree import DecisionTreeRegressor
+
 from kdcore import ClassifierStudent, RegressorStudent
 from kdcore.errors import ParameterError
-from sklearn.tree import DecisionTreeRegressor
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xgboost
+
 from kdcore import ClassifierStudent, RegressorStudent
 
 if TYPE_CHECKING:

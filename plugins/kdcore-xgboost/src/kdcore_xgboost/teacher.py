@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from xgboost import XGBClassifier, XGBRegressor
+
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
-from xgboost import XGBClassifier, XGBRegressor
 
 __all__ = ["XGBoostTeacherClassifier", "XGBoostTeacherRegressor", "make"]
 
@@ -75,6 +76,8 @@ class _XGBoostTeacher:
         self.device = device
         self.random_state = random_state
         self.n_jobs = n_jobs
+
+    model_: Any
 
     def model_bytes(self) -> int:
         """Size in bytes of the model in XGBoost's own binary format."""

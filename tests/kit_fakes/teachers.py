@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from kit_fakes.shared import Made, broken, says
+
 from kdcore.teachers import ClassifierTeacher, RegressorTeacher
-from kit_shared import Made, broken, says
 
 
 def least_squares(Z, Y, weight, ridge=1e-3):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from kit_fakes.shared import Made, broken, says
+
 from kdcore.graph import linear_model
 from kdcore.losses import KL
 from kdcore.students import ClassifierStudent, RegressorStudent
 from kdcore.targets import softmax
-from kit_shared import Made, broken, says
 
 
 class LinearStudent(Made):

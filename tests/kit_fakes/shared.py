@@ -10,6 +10,7 @@ import copy
 import os
 
 import numpy as np
+
 from kdcore.targets import SoftTargets
 from kdcore.testing import tiny_data
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+
 from kdcore.errors import ParameterError
 from kdcore.schema import TableSchema
 from kdcore.selectors import Selector, budget

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from array_api_compat import array_namespace
+from kit_fakes.shared import says
+
 from kdcore.losses import KL, Blend, Loss
 from kdcore.targets import SoftTargets
-from kit_shared import says
 
 
 @says(target_only=True)

@@ -1,0 +1,17 @@
+"""Set everything up and distil a first student; further options go to ``kd distill``.
+
+Usage: python3 scripts/demo.py [OPTION]...
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from environment import ROOT, prepare
+
+if __name__ == "__main__":
+    what = ["sklearn:digits", "--target", "target", "--output", "out", "--force"]
+    models = ["--teacher", "xgboost", "--student", "decision_tree"]
+    kd = prepare() / "kd"
+    sys.exit(subprocess.call([str(kd), "distill", *what, *models, *sys.argv[1:]], cwd=ROOT))
