@@ -65,7 +65,8 @@ class GivenLabels:
         if classes is None:
             if values.shape[1] != 1:
                 raise DataError(
-                    f"the teacher's labels have {values.shape[1]} columns, but a regression has one."
+                    f"the teacher's labels have {values.shape[1]} columns, but a regression "
+                    "has one."
                 )
             return values[:, 0]
         values, logits = self._by_class(values, names, classes)
@@ -74,8 +75,8 @@ class GivenLabels:
         if (values < 0).any():
             row = int(np.flatnonzero((values < 0).any(axis=1))[0])
             raise DataError(
-                f"the teacher's probabilities of row {row} are negative; if they are logits, say so "
-                "(--teacher-logits, or columns called logit_CLASS)."
+                f"the teacher's probabilities of row {row} are negative; if they are logits, say "
+                "so (--teacher-logits, or columns called logit_CLASS)."
             )
         total = values.sum(axis=1)
         worst = int(np.abs(total - 1).argmax())

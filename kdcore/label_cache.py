@@ -109,7 +109,7 @@ class LabelCache:
             "size": run.size,
         }
         arrays = {"values": run.labels.values, "held": run.held, "unlabeled": run.unlabeled}
-        kept = {k: v for k, v in arrays.items() if v is not None}
+        kept: dict[str, Any] = {k: v for k, v in arrays.items() if v is not None}
         kept["meta"] = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
         with suppress(OSError, KDError):
             self.folder.mkdir(parents=True, exist_ok=True)

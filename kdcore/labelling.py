@@ -55,7 +55,7 @@ def label_table(
 
 
 def label_frame(table: LabeledTable, labels: TeacherLabels) -> pd.DataFrame:
-    """One row of labels for each row of the table as it was read; missing where it has no target."""
+    """One row of labels for each row of the table as it was read; missing without a target."""
     import pandas as pd
 
     values = labels.values.reshape(len(table), -1)
