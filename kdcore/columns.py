@@ -137,6 +137,9 @@ def _as_array(values: Any) -> np.ndarray:
     """Values of a pandas, polars or Arrow column, a list or an array, without importing any."""
     if isinstance(values, np.ndarray):
         return values
+    if str(getattr(values, "type", "")).startswith("dictionary"):
+        # Arrow's to_numpy gives a missing category the first one's name.
+        return np.array(values.to_pylist(), dtype=object)
     if hasattr(values, "to_numpy"):
         dtype = str(getattr(values, "dtype", ""))
         # pandas' nullable, categorical and text types only become arrays of objects safely.
@@ -144,4 +147,7 @@ def _as_array(values: Any) -> np.ndarray:
         if hasattr(values, "array") and not plain:
             return np.asarray(values.astype(object))
         return np.asarray(values.to_numpy())
-    return np.asarray(values if isinstance(values, (list, tuple)) else list(values), dtype=None)
+    values = values if isinstance(values, (list, tuple)) else list(values)
+    array = np.asarray(values)
+    # numpy would turn a missing value among texts into the text "nan".
+    return np.array(values, dtype=object) if array.dtype.kind in "US" else array

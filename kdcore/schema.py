@@ -218,6 +218,8 @@ class TableSchema:
             elif values.dtype.kind in "iuf" and column.kind == "numeric":
                 _refuse_infinite(values, column)
                 data[column.name] = values.to_numpy()
+            elif values.dtype.kind == "b" and column.kind == "boolean":
+                data[column.name] = values.to_numpy()
             else:
                 data[column.name] = numeric_values(values, column)
         return pd.DataFrame(data, index=frame.index)

@@ -159,35 +159,33 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     if any("\0" in h for h in header):
         raise DataError(f"'{path}' is not a text table; give it the ending of its true format.")
     # pandas would silently rename the second of two equal columns.
-    twice = {h for h in header if header.count(h) > 1}
-    if twice:
-        raise DataError(
-            f"the column name {min(twice)!r} occurs more than once in '{path}'; rename one of them."
-        )
+    _refuse_repeated(header, path)
     return pd.read_csv(path, sep=separator, low_memory=False)
 
 
 def _read_arrow(path: Path) -> pd.DataFrame:
-    import pyarrow as pa
-
     if path.suffix in (".parquet", ".pq"):
         import pyarrow.parquet as pq
 
+        # Reading such a file fails in words that help nobody, so look at its schema first.
+        _refuse_repeated(pq.read_schema(path).names, path)
         table = pq.read_table(path)
     else:
         import pyarrow.feather as feather
 
         table = feather.read_table(path)
-    names: list[str] = table.schema.names
+        _refuse_repeated(table.schema.names, path)
+    frame = table.to_pandas()
+    # A named index was a column to whoever saved the frame.
+    return frame.reset_index(drop=all(n is None for n in frame.index.names))
+
+
+def _refuse_repeated(names: list[str], path: Path) -> None:
     twice = {n for n in names if names.count(n) > 1}
     if twice:
         raise DataError(
             f"the column name {min(twice)!r} occurs more than once in '{path}'; rename one of them."
         )
-    assert isinstance(table, pa.Table)
-    frame = table.to_pandas()
-    # A named index was a column to whoever saved the frame.
-    return frame.reset_index(drop=all(n is None for n in frame.index.names))
 
 
 def read_provenance(path: str | Path) -> str | None:
@@ -278,7 +276,7 @@ def labeled(
     source = frame
     frame, y = frame.loc[known], y.loc[known]
     if like is not None:
-        task = like.task
+        task = "regression" if like.classes is None else "classification"
     kind = infer_task(y) if task == "auto" else task
     if kind == "regression":
         labels, classes = _numbers(y, target), None
@@ -287,6 +285,7 @@ def labeled(
         kind = _class_task(classes, task, target)
     if like is not None and classes is not None and like.classes is not None:
         labels, classes = _aligned(labels, like.classes, target), like.classes
+        kind = like.task
     elif len(np.unique(labels)) < 2:
         raise DataError(
             f"the target column {target!r} is constant ({labels[0]!r}); there is nothing to learn."
@@ -405,8 +404,8 @@ def _aligned(labels: np.ndarray, classes: np.ndarray, target: str) -> np.ndarray
     new = labels[~np.isin(labels, classes)]
     if len(new):
         raise DataError(
-            f"the test table's target column {target!r} holds the class {new[0]!r}, which the "
-            "training table lacks; drop those rows or add such rows to the training table."
+            f"the test table's target column {target!r} holds the class {str(new[0])!r}, which "
+            "the training table lacks; drop those rows or add such rows to the training table."
         )
     return labels
 

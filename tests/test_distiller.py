@@ -53,7 +53,6 @@ WEIGHT_CHECK = {
         DistillationRegressor(teacher=Ridge(), student=RegressionTreeStudent()),
     ],
     expected_failed_checks=lambda estimator: WEIGHT_CHECK,
-    xfail_strict=True,
 )
 def test_the_estimators_keep_the_rules_of_scikit_learn(
     estimator: Any, check: Any, monkeypatch: pytest.MonkeyPatch

@@ -322,5 +322,5 @@ def test_encoders_are_made_by_name_or_from_an_example() -> None:
     made = make_encoder(mine)
     assert made.min_frequency == 3
     assert not hasattr(made, "schema_")
-    with pytest.raises(ParameterError, match="'standart' is not known.*Did you mean 'standard'"):
+    with pytest.raises(ParameterError, match=r"'standart' is not known.*Did you mean 'standard'"):
         make_encoder("standart")

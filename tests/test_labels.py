@@ -98,7 +98,8 @@ def test_every_fold_holds_out_its_share_and_trains_on_every_class(
         assert not set(train) & set(part)
         assert set(y[train]) == set(y)
     again = fold_plan(y, **options)
-    assert all((a == b).all() for a, b in zip(itertools.chain(*plan), itertools.chain(*again)))
+    pairs = zip(itertools.chain(*plan), itertools.chain(*again), strict=True)
+    assert all((a == b).all() for a, b in pairs)
 
 
 def test_a_class_with_one_row_is_warned_about_and_gets_no_probability_there() -> None:

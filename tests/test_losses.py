@@ -281,7 +281,7 @@ def test_alpha_out_of_range_is_refused(bad: Any) -> None:
 
 @pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf"), "hot", None])
 def test_temperature_out_of_range_is_refused(bad: Any) -> None:
-    with pytest.raises(ParameterError, match="temperature=.* must be a number above 0"):
+    with pytest.raises(ParameterError, match=r"temperature=.* must be a number above 0"):
         KL(temperature=bad)
 
 
@@ -306,7 +306,7 @@ def test_a_temperature_is_refused_where_the_student_cannot_soften_its_own_side()
 
 def test_a_loss_without_plain_targets_is_refused_for_students_that_need_them() -> None:
     common = {"alpha": 0.5, "temperature": 1, "task": "binary", "n_classes": 2}
-    with pytest.raises(ParameterError, match=r"'logit_mse' cannot .* use one of brier, kl\."):
+    with pytest.raises(ParameterError, match=r"'logit_mse' cannot .* use one of .*\bkl\b"):
         make_loss("logit_mse", gradient=False, **common)
     assert isinstance(make_loss("logit_mse", gradient=True, **common), LogitMSE)
     with pytest.raises(ParameterError, match="cannot be given as plain targets"):
@@ -387,7 +387,7 @@ def test_a_users_own_loss_that_the_student_cannot_use_is_refused_before_the_long
         ParameterError, match="the loss OnlyBlend has no gradient, which this student"
     ):
         make_loss(OnlyBlend, gradient=True, **common)
-    with pytest.raises(ParameterError, match="loss=.* must be a name"):
+    with pytest.raises(ParameterError, match=r"loss=.* must be a name"):
         make_loss(KL(), **common)
     with pytest.raises(ParameterError, match="OnlyBlend has no gradient"):
         OnlyBlend().value_and_grad(np.zeros((1, 2)), SoftTargets([0], classes=np.arange(2)))

@@ -40,7 +40,6 @@ REGRESSORS = (LeastSquaresStudent, RegressionTreeStudent)
         RegressionTreeStudent(),
         WholeTableTeacher(),
     ],
-    xfail_strict=True,
 )
 def test_what_is_built_on_the_base_classes_is_a_scikit_learn_estimator(
     estimator: Any, check: Any, monkeypatch: pytest.MonkeyPatch

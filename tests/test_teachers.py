@@ -53,7 +53,7 @@ def test_a_teacher_gets_numbers_and_categories_with_their_gaps() -> None:
     assert frame.dtypes.astype(str).tolist() == [
         "float64",
         "int64",
-        "float32",
+        "bool",
         "category",
         "category",
     ]
