@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -74,7 +75,8 @@ class LabelCache:
 
         path = self._path(key)
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # numpy would leave a file that it cannot read open.
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 meta = json.loads(stored["meta"].tobytes())
                 arrays = {k: stored[k] for k in stored.files if k != "meta"}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
@@ -148,10 +150,16 @@ def fingerprint(table: RawTable) -> str:
     return digest.hexdigest()
 
 
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    # It reads the file lists of everything that is installed.
+    return metadata.packages_distributions()
+
+
 def _versions(identity: Any) -> dict[str, str]:
     """Versions of kdcore, of the teacher's distribution, and of what that requires."""
     found = {"kdcore": kdcore.__version__}
-    by_module = metadata.packages_distributions()
+    by_module = _distributions()
     for member in identity.get("members", [identity]):
         for name in by_module.get(member["class"].split(".")[0], []):
             found[name] = metadata.version(name)
