@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_models import LeastSquaresStudent, SoftmaxStudent, TreeStudent
 from sklearn.datasets import load_iris
 from sklearn.tree import DecisionTreeClassifier
+from small_models import LeastSquaresStudent, SoftmaxStudent, TreeStudent
 
 import kdcore
 from kdcore import KDError, TeacherSpec

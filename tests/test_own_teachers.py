@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from small_models import LeastSquaresStudent, SoftmaxStudent, TreeStudent
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from small_models import LeastSquaresStudent, SoftmaxStudent, TreeStudent
 
 import kdcore
 from kdcore import GivenLabels, KDError
@@ -93,7 +93,7 @@ class TestAFittedTeacher:
         assert result.report.teacher["name"] == "Pipeline"
 
     def test_columns_that_the_table_lacks_are_named(self):
-        with pytest.raises(KDError, match="fitted on 1 column.*'height'"):
+        with pytest.raises(KDError, match=r"fitted on 1 column.*'height'"):
             distill(fitted_elsewhere(), table().drop(columns="height"), fitted="held-out")
 
     def test_classes_that_the_table_lacks_are_named(self):
