@@ -147,8 +147,8 @@ def _from_fitted(model: Any, name: str, provenance: str) -> Source:
             warnings.warn(
                 f"the teacher {name} is taken to be fitted on these very rows, so its labels are "
                 "in-sample: they are near to the true labels and teach little. Say "
-                "fitted='held-out' if it was fitted on other rows, or fitted='refit' to have "
-                "clones of it fitted out of fold.",
+                "fitted='held-out' (--fitted held-out) if it was fitted on other rows, or "
+                "fitted='refit' to have clones of it fitted out of fold.",
                 KDWarning,
                 stacklevel=3,
             )

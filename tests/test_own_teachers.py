@@ -1,4 +1,4 @@
-"""Teachers that users already have: never refitted in silence, aligned by class, named by origin."""
+"""Teachers that users already have: not refitted in silence, classes aligned, origin told."""
 
 from __future__ import annotations
 
