@@ -143,16 +143,16 @@ def _from_fitted(model: Any, name: str, provenance: str) -> Source:
         on_step: Callable[[int, int], None] | None = None,
     ) -> TeacherLabels:
         start = time.perf_counter()
+        values = teacher_output(model, input_for(model, train), train.classes)
         if provenance == "in-sample":
             warnings.warn(
                 f"the teacher {name} is taken to be fitted on these very rows, so its labels are "
                 "in-sample: they are near to the true labels and teach little. Say "
                 "fitted='held-out' (--fitted held-out) if it was fitted on other rows, or "
-                "fitted='refit' to have clones of it fitted out of fold.",
+                "fitted='refit' to have clones of it fitted out of fold",
                 KDWarning,
                 stacklevel=3,
             )
-        values = teacher_output(model, input_for(model, train), train.classes)
         if on_step is not None:
             on_step(1, 1)
         return TeacherLabels(
