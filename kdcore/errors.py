@@ -10,6 +10,7 @@ __all__ = [
     "DataError",
     "FitError",
     "KDError",
+    "KDWarning",
     "ParameterError",
     "PluginError",
     "SpecError",
@@ -23,6 +24,10 @@ class KDError(Exception):
 
     The command line prints ``str(error)`` as one line and exits with 1.
     """
+
+
+class KDWarning(UserWarning):
+    """Something a user should know that is no error; the command line prints it as one line."""
 
 
 class DataError(KDError, ValueError):
