@@ -51,8 +51,9 @@ def cli(ctx: click.Context) -> None:
 
     \b
     Examples:
-      kd plugins                  what is installed
-      kd COMMAND --help           what a command does, with examples
+      kd plugins                                                    what is installed
+      kd distill sklearn:digits -t target --student decision_tree   a first student
+      kd COMMAND --help                                             what a command does
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False
