@@ -141,6 +141,7 @@ def distill(
         n_classes=0 if classes is None else len(classes),
         params=student_params,
         recipe={"alpha": alpha, "temperature": temperature, "loss": loss},
+        columns=list(rows.train.X.columns),
     )
     if unlabeled is not None and isinstance(chosen, GivenLabels):
         raise ParameterError(

@@ -158,6 +158,17 @@ def tree_ensemble(
             fields["target_nodeids"] += [int(node)] * len(outputs)
             fields["target_ids"] += outputs
             fields["target_weights"] += values[node].astype(np.float32).tolist()
+    unfed = sorted(set(range(n_outputs)) - set(fields["target_ids"]))
+    if unfed:
+        # ONNX Runtime leaves an output at 0, base and all, unless some leaf feeds it.
+        for key in _TREE_FIELDS[:8]:
+            fields[key].append("LEAF" if key == "nodes_modes" else 0)
+        fields["nodes_treeids"][-1] = len(trees)
+        fields["nodes_values"][-1] = 0.0
+        fields["target_treeids"] += [len(trees)] * len(unfed)
+        fields["target_nodeids"] += [0] * len(unfed)
+        fields["target_ids"] += unfed
+        fields["target_weights"] += [0.0] * len(unfed)
     attributes: dict[str, Any] = {"n_targets": n_outputs, **fields}
     if len(base):
         attributes["base_values"] = [float(b) for b in base]

@@ -354,7 +354,7 @@ def make_loss(
     from kdcore.registry import default_registry
 
     registry = default_registry()
-    name = loss or ("blend" if task == "regression" else "kl")
+    name = loss if loss is not None else "blend" if task == "regression" else "kl"
     spec = registry.get("loss", name)
 
     def suits(s: Any) -> bool:

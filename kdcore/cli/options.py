@@ -114,7 +114,11 @@ run_options = _all(
         help="Folds of the out-of-fold labels; auto is 5, fewer for rare classes.",
     ),
     click.option(
-        "--seed", type=int, default=0, show_default=True, help="Seed of everything random."
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=0,
+        show_default=True,
+        help="Seed of everything random.",
     ),
     click.option(
         "--jobs",
