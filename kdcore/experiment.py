@@ -142,10 +142,6 @@ def distill(
         params=student_params,
         recipe={"alpha": alpha, "temperature": temperature, "loss": loss},
     )
-    if unlabeled is not None and isinstance(chosen, GivenLabels):
-        raise ParameterError(
-            "unlabeled rows need a teacher that can be asked; given labels cannot label them."
-        )
     clock.lap("read")
     run = run_teacher(
         source,

@@ -217,12 +217,12 @@ class TableSchema:
                 )
             elif values.dtype.kind in "iuf" and column.kind == "numeric":
                 _refuse_infinite(values, column)
-                data[column.name] = values.to_numpy()
+                data[column.name] = _shared(values)
             elif values.dtype.kind == "b" and column.kind == "boolean":
-                data[column.name] = values.to_numpy()
+                data[column.name] = _shared(values)
             else:
                 data[column.name] = numeric_values(values, column)
-        return pd.DataFrame(data, index=frame.index)
+        return pd.DataFrame(data, index=frame.index, copy=False)
 
     @staticmethod
     def _codes(values: pd.Series, column: Column) -> np.ndarray:
@@ -244,6 +244,11 @@ def _factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
         warnings.simplefilter("ignore")
         positions, uniques = pd.factorize(values, use_na_sentinel=True)
     return positions, [category_key(k) for k in np.asarray(uniques, dtype=object)]
+
+
+def _shared(values: pd.Series) -> Any:
+    """The column itself, which costs no memory; nullable columns become plain arrays."""
+    return values if isinstance(values.dtype, np.dtype) else values.to_numpy()
 
 
 def _refuse_infinite(values: pd.Series, column: Column) -> None:
