@@ -264,7 +264,7 @@ def _notes(student: Resolved, data: Data, run: TeacherRun) -> list[str]:
             f"the labels of the teacher {run.name} are in-sample; if it was fitted on held-out "
             "rows too, its own scores and the gap to it are flattered."
         )
-    elif run.labels.folds == 0 and data.held.source is data.train.source and run.asked_before:
+    elif run.asked_before and data.held.source is data.train.source:
         notes.append(
             "the teacher's labels were made before rows were held out; if it has seen their "
             "targets, the verdict is flattered. Rows of --test FILE that it never saw are safe."
