@@ -224,12 +224,12 @@ class TableSchema:
                 )
             elif values.dtype.kind in "iuf" and column.kind == "numeric":
                 _refuse_infinite(values, column)
-                data[column.name] = values.to_numpy()
+                data[column.name] = _shared(values)
             elif values.dtype.kind == "b" and column.kind == "boolean":
-                data[column.name] = values.to_numpy()
+                data[column.name] = _shared(values)
             else:
                 data[column.name] = numeric_values(values, column)
-        return pd.DataFrame(data, index=frame.index)
+        return pd.DataFrame(data, index=frame.index, copy=False)
 
     @staticmethod
     def _codes(values: pd.Series, column: Column) -> np.ndarray:
@@ -256,6 +256,11 @@ def _factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
             column_kind(values)
             raise
     return positions, [category_key(k) for k in np.asarray(uniques, dtype=object)]
+
+
+def _shared(values: pd.Series) -> Any:
+    """The column itself, which costs no memory; nullable columns become plain arrays."""
+    return values if isinstance(values.dtype, np.dtype) else values.to_numpy()
 
 
 def _refuse_infinite(values: pd.Series, column: Column) -> None:

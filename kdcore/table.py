@@ -76,7 +76,10 @@ class RawTable:
     @property
     def raw(self) -> pd.DataFrame:
         """The input columns as they were read, for teachers that were fitted elsewhere."""
-        return self.source[list(self.X.columns)].iloc[self.rows].reset_index(drop=True)
+        import pandas as pd
+
+        # Column by column: one copy, where pandas' own selections would make three.
+        return pd.DataFrame({c: self.source[c].array.take(self.rows) for c in self.X}, copy=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,7 +305,9 @@ def labeled(
     if not known.any():
         raise DataError(f"every value of the target column {target!r} is missing.")
     source = frame
-    frame, y = frame.loc[known], plain_target(y.loc[known], target)
+    if not known.all():
+        frame, y = frame.loc[known], y.loc[known]
+    y = plain_target(y, target)
     if like is not None:
         task = "regression" if like.classes is None else "classification"
     kind = infer_task(y) if task == "auto" else task
@@ -366,5 +371,5 @@ def stacked(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
         if all(isinstance(p.dtype, pd.CategoricalDtype) for p in parts):
             columns[name] = union_categoricals(parts, sort_categories=True)
         else:
-            columns[name] = pd.concat(parts, ignore_index=True)
-    return pd.DataFrame(columns)
+            columns[name] = pd.concat(parts, ignore_index=True).array
+    return pd.DataFrame(columns, copy=False)

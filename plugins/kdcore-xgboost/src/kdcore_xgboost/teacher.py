@@ -15,9 +15,12 @@ __all__ = ["XGBoostTeacherClassifier", "XGBoostTeacherRegressor", "make"]
 
 def _named(frame: Any) -> Any:
     """The frame, with other names where XGBoost refuses ``[``, ``]`` and ``<`` in a name."""
-    names = [
-        f"column {i}" if set(name) & set("[]<") else name for i, name in enumerate(frame.columns)
-    ]
+    names = list(frame.columns)
+    for i, name in enumerate(names):
+        if set(name) & set("[]<"):
+            names[i] = f"column {i}"
+            while names.count(names[i]) > 1:
+                names[i] += "_"
     return frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
 
 
