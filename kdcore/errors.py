@@ -10,6 +10,7 @@ __all__ = [
     "DataError",
     "FitError",
     "KDError",
+    "KDWarning",
     "ParameterError",
     "PluginError",
     "SpecError",
@@ -51,6 +52,10 @@ class PluginError(KDError):
 
 class BundleError(KDError):
     """A bundle is missing, damaged, unsafe, or made by a newer kdcore."""
+
+
+class KDWarning(UserWarning):
+    """Something works, but not in the way that was asked for; it says how, and what to do."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -63,7 +63,9 @@ def test_heavier_rows_count_for_more():
     weight = np.where(data.y == 1, 20.0, 1.0)
     plain = RandomForestTeacherClassifier(n_estimators=40).fit(data.X, data.y)
     heavy = RandomForestTeacherClassifier(n_estimators=40).fit(data.X, data.y, weight)
-    assert heavy.predict_proba(data.X)[:, 1].mean() > plain.predict_proba(data.X)[:, 1].mean() + 0.05
+    assert (
+        heavy.predict_proba(data.X)[:, 1].mean() > plain.predict_proba(data.X)[:, 1].mean() + 0.05
+    )
 
 
 def test_size_is_that_of_the_nodes_and_grows_with_the_trees():

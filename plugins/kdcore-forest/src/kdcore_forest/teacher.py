@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
 from kdcore import ClassifierTeacher, RegressorTeacher, SoftTargets
 from kdcore.encoders import OrdinalEncoder
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 __all__ = ["RandomForestTeacherClassifier", "RandomForestTeacherRegressor", "make"]
 
@@ -29,9 +30,9 @@ class _RandomForestTeacher:
     def model_bytes(self) -> int:
         """Size in bytes of the trees: their nodes with what these predict, as held in memory.
 
-        Forests are large, and a forest of fully grown trees grows with the table: some 25 MB
-        for 300 trees on 10,000 rows of two classes, and more for many classes, since every node
-        holds a probability for each of them.
+        Forests are large, and fully grown trees grow with the table: 300 of them take about
+        70 MB on 10,000 rows of the adult census (2 classes) and 240 MB on 10,000 rows of letter
+        (26 classes: every node holds a probability for each).
         """
         total = 0
         for tree in self.model_.estimators_:
