@@ -14,9 +14,11 @@ from kdcore.hookspecs import hookimpl
 from kdcore.specs import LossSpec, SelectorSpec, StudentSpec, TeacherSpec
 
 if TYPE_CHECKING:
+    from kdcore.comparison import compare as compare
     from kdcore.distiller import DistillationClassifier as DistillationClassifier
     from kdcore.distiller import DistillationRegressor as DistillationRegressor
     from kdcore.experiment import distill as distill
+    from kdcore.given import GivenLabels as GivenLabels
     from kdcore.losses import Loss as Loss
     from kdcore.registry import register as register
     from kdcore.runtime import load as load
@@ -37,6 +39,8 @@ _LAZY = {
     "RegressorStudent": "kdcore.students",
     "RegressorTeacher": "kdcore.teachers",
     "SoftTargets": "kdcore.targets",
+    "GivenLabels": "kdcore.given",
+    "compare": "kdcore.comparison",
     "distill": "kdcore.experiment",
     "load": "kdcore.runtime",
     "register": "kdcore.registry",
@@ -47,6 +51,7 @@ __all__ = [
     "ClassifierTeacher",
     "DistillationClassifier",
     "DistillationRegressor",
+    "GivenLabels",
     "KDError",
     "Loss",
     "LossSpec",
@@ -57,6 +62,7 @@ __all__ = [
     "StudentSpec",
     "TeacherSpec",
     "__version__",
+    "compare",
     "distill",
     "hookimpl",
     "load",

@@ -14,8 +14,7 @@ import click
 from kdcore.candidates import describe_error
 from kdcore.cli import cli
 from kdcore.cli.common import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, Settings
-from kdcore.errors import KDError
-from kdcore.plugins import PluginWarning
+from kdcore.errors import KDError, KDWarning
 
 __all__ = ["main"]
 
@@ -79,7 +78,7 @@ def _one_line_warnings(default: Any) -> Any:
     """Show our own warnings to users as one line, without the place in the source."""
 
     def show(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:
-        if issubclass(category, PluginWarning):
+        if issubclass(category, KDWarning):
             click.echo(f"Warning: {message}", err=True)
         else:
             default(message, category, *args, **kwargs)

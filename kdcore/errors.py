@@ -26,6 +26,10 @@ class KDError(Exception):
     """
 
 
+class KDWarning(UserWarning):
+    """Something a user should know that is no error; the command line prints it as one line."""
+
+
 class DataError(KDError, ValueError):
     """A table, a column or a set of labels cannot be used as given."""
 

@@ -2,93 +2,45 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from kdcore.bundle import Packed, pack
-from kdcore.errors import DataError, FitError, KDError, ParameterError
-from kdcore.evaluation import fidelity, metrics
-from kdcore.files import atomic_path, prepare_folder
-from kdcore.labels import TeacherLabels, out_of_fold, teacher_output
-from kdcore.latency import bundle_latency, model_latency
-from kdcore.report import DistillReport
-from kdcore.resolve import Resolved, resolve_student, resolve_teacher
-from kdcore.table import LabeledTable, labeled, read_table
-from kdcore.targets import SoftTargets, encode_labels
-from kdcore.verdict import verdict
+from kdcore.errors import ParameterError
+from kdcore.files import prepare_folder
+from kdcore.given import GivenLabels
+from kdcore.resolve import resolve_student
+from kdcore.sources import resolve_source
+from kdcore.splits import prepare
+from kdcore.student_run import BUNDLE_NAME, RESULT_NAME, Clock, DistillResult, run_student
+from kdcore.teacher_run import run_teacher
 
 if TYPE_CHECKING:
-    from kdcore.runtime import Bundle
+    from kdcore.label_cache import LabelCache
 
-__all__ = ["BUNDLE_NAME", "RESULT_NAME", "DistillResult", "distill", "split"]
-
-BUNDLE_NAME, RESULT_NAME = "student.kd", "result.json"
+__all__ = ["BUNDLE_NAME", "RESULT_NAME", "DistillResult", "chosen_teacher", "distill"]
 
 #: Told of each stage's progress: name of the stage, steps done, steps in all.
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass
-class DistillResult:
-    """What `distill` returns.
-
-    Parameters
-    ----------
-    report : DistillReport
-        All numbers, as ``kd distill --json`` prints them.
-    teacher, student, plain : fitted estimators
-        ``student`` is the distilled one.
-    packed : Packed or None
-        The student's bundle; None if the student cannot be written as ONNX.
-    """
-
-    report: DistillReport
-    teacher: Any
-    student: Any
-    plain: Any
-    packed: Packed | None
-
-    @property
-    def bundle(self) -> Bundle | None:
-        """The distilled student as it is deployed."""
-        return None if self.packed is None else self.packed.bundle
-
-    def save(self, folder: str | Path, *, force: bool = False) -> Path:
-        """Write ``student.kd`` and ``result.json`` into a folder.
-
-        Raises
-        ------
-        KDError
-            When they exist and not ``force``, or the folder cannot be written to.
-        """
-        folder = prepare_folder(folder, force=force, names=(BUNDLE_NAME, RESULT_NAME))
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.packed is not None:
-            self.packed.save(folder / BUNDLE_NAME)
-            self.report.bundle = str(folder / BUNDLE_NAME)
-        with atomic_path(folder / RESULT_NAME) as temporary:
-            text = json.dumps(self.report.to_dict(), indent=1, ensure_ascii=False)
-            temporary.write_text(text, encoding="utf-8")
-        return folder
 
 
 def distill(
     data: Any,
     *,
     target: str,
-    teacher: Any = "xgboost",
+    teacher: Any = None,
     student: Any = "logistic_regression",
     test: Any = None,
     test_size: float = 0.25,
     task: str = "auto",
     teacher_params: Mapping[str, Any] | None = None,
+    teacher_proba: Any = None,
+    teacher_logits: Any = None,
+    teacher_model: str | Path | None = None,
+    teacher_weights: Sequence[float] | None = None,
+    fitted: str = "in-sample",
     student_params: Mapping[str, Any] | None = None,
+    unlabeled: Any = None,
     folds: int | str = "auto",
     alpha: float | None = None,
     temperature: float | None = None,
@@ -98,6 +50,7 @@ def distill(
     n_jobs: int | None = None,
     output: str | Path | None = None,
     force: bool = False,
+    cache: LabelCache | None = None,
     on_progress: Progress | None = None,
 ) -> DistillResult:
     """Distill a teacher into a student and judge it on held-out rows.
@@ -108,13 +61,28 @@ def distill(
         See `kdcore.table.read_table`.
     target : str
         Column to predict.
-    teacher, student : str or estimator
-        Registered names (see ``kd plugins``), or unfitted estimators.
+    teacher : default "xgboost"
+        A registered name (see ``kd plugins``), an unfitted estimator, a fitted estimator or
+        pipeline, the path of a native model file, a function of a raw frame, or a list of these
+        (averaged). See `kdcore.sources.resolve_source`.
+    student : str or Student, default="logistic_regression"
     test : str, Path or table, optional
         Held-out rows; by default a share ``test_size`` of ``data``, stratified by class.
     test_size : float, default=0.25
     task : {"auto", "classification", "binary", "multiclass", "regression"}
     teacher_params, student_params : mapping, optional
+    teacher_proba, teacher_logits : array, frame or path, optional
+        Instead of ``teacher``: its probabilities (or regression output), or its logits, one row
+        for each row of ``data``.
+    teacher_model : str or Path, optional
+        Instead of ``teacher``: a native model file.
+    teacher_weights : sequence of float, optional
+        Weights of the teachers in a list.
+    fitted : {"in-sample", "held-out", "refit"}, default="in-sample"
+        What a fitted teacher was fitted on: these rows, or others; "refit" allows to fit clones
+        of it. It is never refitted otherwise.
+    unlabeled : str, Path or table, optional
+        Rows without labels: the teacher labels them, the student learns from them.
     folds : int or "auto", default="auto"
         See `kdcore.labels.fold_plan`.
     alpha, temperature, loss : optional
@@ -128,6 +96,8 @@ def distill(
         Folder for ``student.kd`` and ``result.json``; checked before the work starts.
     force : bool, default=False
         Whether existing files may be replaced.
+    cache : LabelCache, optional
+        Where labels of teachers given by name are kept and found again.
     on_progress : callable, optional
         Called as ``on_progress(stage, done, total)``.
 
@@ -140,57 +110,63 @@ def distill(
     KDError
         Whenever the input, a parameter, a plugin or the output cannot be used.
     """
-    clock = _Clock()
+    clock = Clock()
     step = on_progress or (lambda stage, done, total: None)
     if output is not None:
         prepare_folder(output, force=force, names=(BUNDLE_NAME, RESULT_NAME))
+    chosen = chosen_teacher(teacher, teacher_proba, teacher_logits, teacher_model)
     step("read", 0, 1)
-    table = labeled(read_table(data), target, task=task, sample_weight=sample_weight)
-    if test is None:
-        train, held = split(table, test_size=test_size, random_state=random_state)
-    else:
-        train = table
-        held = labeled(read_table(test), target, sample_weight=sample_weight, like=table)
-    classes = train.classes
-    teacher_model = resolve_teacher(
-        teacher, task=train.task, params=teacher_params, random_state=random_state
+    rows = prepare(
+        data,
+        target=target,
+        test=test,
+        test_size=test_size,
+        task=task,
+        sample_weight=sample_weight,
+        extra=unlabeled,
+        random_state=random_state,
     )
-    student_model = resolve_student(
+    classes = rows.train.classes
+    source = resolve_source(
+        chosen,
+        rows.table,
+        params=teacher_params,
+        weights=teacher_weights,
+        fitted=fitted,
+        random_state=random_state,
+    )
+    learner = resolve_student(
         student,
-        task=train.task,
+        task=rows.train.task,
         n_classes=0 if classes is None else len(classes),
         params=student_params,
         recipe={"alpha": alpha, "temperature": temperature, "loss": loss},
     )
+    if unlabeled is not None and isinstance(chosen, GivenLabels):
+        raise ParameterError(
+            "unlabeled rows need a teacher that can be asked; given labels cannot label them."
+        )
     clock.lap("read")
-    labels = out_of_fold(
-        teacher_model.estimator,
-        train.X,
-        train.y,
-        classes=classes,
+    run = run_teacher(
+        source,
+        rows.train,
+        rows.held,
+        rows.extra,
         folds=folds,
-        sample_weight=train.sample_weight,
         random_state=random_state,
         n_jobs=n_jobs,
+        cache=cache,
         on_step=lambda done, total: step("teacher", done, total),
     )
     clock.lap("label")
-    targets = SoftTargets(
-        labels=train.y if classes is None else encode_labels(train.y, classes),
-        teacher=labels.values,
-        sample_weight=train.sample_weight,
-        classes=classes,
-        provenance=labels.provenance,
-    )
-    step("students", 0, 2)
-    distilled = _fit(student_model, train, targets)
-    clock.lap("fit")
-    step("students", 1, 2)
-    plain = _fit(student_model, train, targets.plain())
-    clock.lap("fit_plain")
-    step("evaluate", 0, 1)
-    result = _judged(
-        train, held, labels, teacher_model, student_model, distilled, plain, clock, random_state
+    result = run_student(
+        learner,
+        rows,
+        run,
+        run.labels.teacher,
+        clock=clock,
+        random_state=random_state,
+        step=step,
     )
     if output is not None:
         result.report.seconds["total"] = clock.total()
@@ -198,179 +174,21 @@ def distill(
     return result
 
 
-def split(
-    table: LabeledTable, *, test_size: float, random_state: int
-) -> tuple[LabeledTable, LabeledTable]:
-    """Training and held-out rows, stratified by class.
+def chosen_teacher(teacher: Any, proba: Any, logits: Any, model: Any) -> Any:
+    """The one teacher that was named, in whichever way; ``"xgboost"`` when none was.
 
     Raises
     ------
     ParameterError
-        When ``test_size`` is not a share, or leaves too few rows on a side.
-    DataError
-        When a class has a single row.
+        When more than one was named.
     """
-    from sklearn.model_selection import train_test_split
-
-    if not 0 < test_size < 1:
-        raise ParameterError(f"test_size={test_size!r} must lie between 0 and 1.")
-    if table.classes is not None:
-        labels, counts = np.unique(table.y, return_counts=True)
-        if counts.min() < 2:
-            raise DataError(
-                f"the class {str(labels[counts.argmin()])!r} of the target column "
-                f"{table.target!r} has one row, too few to learn and to test; add rows of it, "
-                "merge it with another class, or drop it."
-            )
-    try:
-        train, held = train_test_split(
-            np.arange(len(table)),
-            test_size=test_size,
-            random_state=random_state,
-            stratify=None if table.classes is None else table.y,
-        )
-    except ValueError as error:
-        raise ParameterError(
-            f"test_size={test_size:g} of {len(table)} rows leaves too few rows to train or to "
-            f"test: {error}"
-        ) from error
-    return table.take(np.sort(train)), table.take(np.sort(held))
-
-
-def _fit(student: Resolved, train: LabeledTable, targets: SoftTargets) -> Any:
-    from sklearn.base import clone
-
-    try:
-        return clone(student.estimator).fit(train.X, targets)
-    except KDError:
-        raise
-    except Exception as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise FitError(f"the student {student.name} failed to fit: {line}") from error
-
-
-def _judged(
-    train: LabeledTable,
-    held: LabeledTable,
-    labels: TeacherLabels,
-    teacher: Resolved,
-    student: Resolved,
-    distilled: Any,
-    plain: Any,
-    clock: _Clock,
-    seed: int,
-) -> DistillResult:
-    classes, weight = train.classes, held.sample_weight
-    outputs = {
-        name: teacher_output(model, held.X, classes)
-        for name, model in (("teacher", labels.teacher), ("plain", plain), ("student", distilled))
+    ways = {
+        "teacher": teacher,
+        "teacher_proba": None if proba is None else GivenLabels(proba),
+        "teacher_logits": None if logits is None else GivenLabels(logits, logits=True),
+        "teacher_model": None if model is None else Path(model),
     }
-    scores = {name: metrics(out, held.y, classes, weight) for name, out in outputs.items()}
-    judged = verdict(
-        held.y,
-        teacher=outputs["teacher"],
-        plain=outputs["plain"],
-        distilled=outputs["student"],
-        classes=classes,
-        sample_weight=weight,
-        random_state=seed,
-    )
-    likeness = {
-        name: fidelity(outputs[name], outputs["teacher"], weight) for name in ("plain", "student")
-    }
-    recipe = {
-        "folds": labels.folds,
-        "temperature": distilled.temperature,
-        "alpha": distilled.alpha,
-        "loss": distilled.loss or ("blend" if classes is None else "kl"),
-        "augment": None,
-        "encoder": distilled.encoder
-        if isinstance(distilled.encoder, str)
-        else type(distilled.encoder).__name__,
-        "selector": None,
-        "max_features": None,
-    }
-    clock.lap("evaluate")
-    notes = [student.note] if student.note else []
-    packed = None
-    if hasattr(distilled, "to_onnx"):
-        packed = pack(
-            distilled,
-            held.X,
-            name=student.name,
-            info={
-                "target": train.target,
-                "teacher": teacher.name,
-                "recipe": recipe,
-                "labels": labels.provenance,
-                "metrics": scores["student"],
-                "verdict": judged.to_dict(),
-            },
-        )
-    else:
-        notes.append(f"the student {student.name!r} cannot be written as ONNX: no bundle.")
-    clock.lap("bundle")
-    ask = (lambda X: labels.teacher.predict(X)) if classes is None else labels.teacher.predict_proba
-    own = distilled.predict if classes is None else distilled.predict_proba
-    latency = {
-        "teacher": model_latency(ask, held.X),
-        "student": model_latency(own, held.X)
-        if packed is None
-        else bundle_latency(packed.bundle, held.X),
-        "compiled_teacher": None,
-    }
-    clock.lap("latency")
-    size = getattr(labels.teacher, "model_bytes", None)
-    report = DistillReport(
-        task=train.task,
-        classes=None if classes is None else classes.tolist(),
-        rows={"train": len(train), "test": len(held), "augmented": 0, "unlabeled": 0},
-        columns=train.X.shape[1],
-        teacher={
-            "name": teacher.name,
-            "metrics": scores["teacher"],
-            "fit_seconds": labels.fit_seconds,
-            "labels": labels.provenance,
-        },
-        plain={
-            "name": student.name,
-            "metrics": scores["plain"],
-            "fidelity": likeness["plain"],
-            "fit_seconds": clock.seconds["fit_plain"],
-        },
-        student={
-            "name": student.name,
-            "metrics": scores["student"],
-            "fidelity": likeness["student"],
-            "features": distilled.get_selected_features(),
-            "fit_seconds": clock.seconds["fit"],
-        },
-        recipe=recipe,
-        verdict=judged.to_dict(),
-        latency_us=latency,
-        size_bytes={
-            "teacher": size() if size is not None else None,
-            "student": None if packed is None else len(packed.data),
-        },
-        seconds={**clock.seconds, "total": clock.total()},
-        parity=None if packed is None else packed.bundle.manifest["parity"],
-        seed=seed,
-        notes=notes,
-    )
-    return DistillResult(report, labels.teacher, distilled, plain, packed)
-
-
-class _Clock:
-    """Seconds of each stage."""
-
-    def __init__(self) -> None:
-        self.start = self.last = time.perf_counter()
-        self.seconds: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = now - self.last
-        self.last = now
-
-    def total(self) -> float:
-        return time.perf_counter() - self.start
+    named = {k: v for k, v in ways.items() if v is not None}
+    if len(named) > 1:
+        raise ParameterError(f"{' and '.join(named)} were given; name the teacher in one way only.")
+    return next(iter(named.values()), "xgboost")

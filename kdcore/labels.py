@@ -17,7 +17,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
 
 from kdcore.encoders import OrdinalEncoder, StandardEncoder
-from kdcore.errors import DataError, FitError, KDError, ParameterError
+from kdcore.errors import DataError, FitError, KDError, KDWarning, ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +35,9 @@ class TeacherLabels:
     ----------
     values : array of shape (n, K) or (n,)
         Soft labels: class probabilities in the order of ``classes``, or values.
-    teacher : estimator
-        The teacher fitted on all n rows.
+    teacher : estimator or None
+        The teacher fitted on all n rows, or one that was fitted elsewhere; None where there are
+        given labels only.
     provenance : str
         How the labels were made, one of `kdcore.targets.PROVENANCES`.
     folds : int
@@ -44,6 +45,8 @@ class TeacherLabels:
         Time of the one fit on all rows.
     seconds : float
         Time of the whole stage.
+    given : array, optional
+        Given labels of all rows of the table, where there is no teacher to ask.
     """
 
     values: np.ndarray
@@ -52,6 +55,7 @@ class TeacherLabels:
     folds: int
     fit_seconds: float
     seconds: float
+    given: np.ndarray | None = None
 
 
 class EncodedTeacher(BaseEstimator):
@@ -135,7 +139,7 @@ def fold_plan(
         warnings.warn(
             f"the class {str(labels[counts.argmin()])!r} has a single row, so the teacher that "
             "labels this row has never seen its class; add rows of it or merge it with another.",
-            UserWarning,
+            KDWarning,
             stacklevel=3,
         )
     with warnings.catch_warnings():

@@ -18,7 +18,7 @@ import importlib_metadata
 
 from kdcore import __version__
 from kdcore.candidates import GROUP, Candidate, installed
-from kdcore.errors import PluginError, suggest
+from kdcore.errors import KDWarning, PluginError, suggest
 from kdcore.loading import LoadError, load_specs, new_manager
 from kdcore.specs import Spec
 
@@ -30,7 +30,7 @@ Status = Literal["ok", "disabled", "conflict", "broken", "incompatible"]
 _Key = tuple[str, str]
 
 
-class PluginWarning(UserWarning):
+class PluginWarning(KDWarning):
     """A setting for plugins has no effect."""
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["DistillReport", "summary_rows"]
+if TYPE_CHECKING:
+    from kdcore.comparison import Comparison
+
+__all__ = ["DistillReport", "comparison_rows", "summary_rows"]
 
 
 @dataclass
@@ -56,7 +59,7 @@ _HEADINGS = {
 
 def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of the table teacher / plain / distilled, as text."""
-    metrics = [m for m in report.teacher["metrics"] if m in _HEADINGS]
+    metrics = [m for m in report.plain["metrics"] if m in _HEADINGS]
     headings = ["", "model", *(_HEADINGS[m] for m in metrics)]
     headings += ["agrees" if report.classes else "R2 to t.", "1 row", "size"]
     rows = []
@@ -65,7 +68,8 @@ def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
         ("plain", report.plain, None),
         ("distilled", report.student, "student"),
     ):
-        row = [label, part["name"], *(_number(part["metrics"][m]) for m in metrics)]
+        scores = part["metrics"] or {}
+        row = [label, part["name"], *(_number(scores.get(m)) for m in metrics)]
         row.append(_likeness(part.get("fidelity")))
         latency = report.latency_us.get(key) if key else None
         row.append(_time(latency["single"]) if latency else "")
@@ -75,7 +79,7 @@ def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
 
 
 def _number(value: float | None) -> str:
-    if value is None:
+    if value is None or value != value:
         return "-"
     return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
 
@@ -93,6 +97,43 @@ def _time(microseconds: float) -> str:
 
 
 def _size(size: int | None) -> str:
-    if size is None:
+    if size is None or size != size:
         return "-"
     return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+
+
+def comparison_rows(
+    comparison: Comparison,
+) -> tuple[list[str], list[list[str]], list[tuple[str, str, str]]]:
+    """Headings and rows of a comparison, the best student first, and the failed pairs."""
+    frame = comparison.to_frame()
+    failed = [
+        (row["teacher"], row["student"], row["error"])
+        for row in frame.to_dict("records")
+        if isinstance(row["error"], str)
+    ]
+    if len(failed) == len(frame):
+        return [], [], failed
+    metric = next(c for c in frame.columns if c.endswith("_student")).removesuffix("_student")
+    label = _HEADINGS[metric]
+    headings = ["", "teacher", "student", f"{label}: teacher", "plain", "distilled"]
+    headings += ["gap closed", "agrees", "1 row", "size", "deploy"]
+    body = []
+    for row in frame.to_dict("records"):
+        if isinstance(row["error"], str):
+            continue
+        gap = row["gap_closed"]
+        body.append(
+            [
+                "*" if row["pareto"] else "",
+                row["teacher"],
+                row["student"],
+                *(_number(row[f"{metric}_{who}"]) for who in ("teacher", "plain", "student")),
+                "-" if gap is None or gap != gap else f"{gap:.0%}",
+                _number(row["fidelity"]),
+                _time(row["latency_us"]),
+                _size(row["size_bytes"]),
+                row["choice"],
+            ]
+        )
+    return headings, body, failed

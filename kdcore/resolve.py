@@ -15,7 +15,14 @@ from kdcore.losses import make_loss
 from kdcore.registry import default_registry
 from kdcore.students import Student
 
-__all__ = ["Resolved", "apply_params", "named_estimator", "resolve_student", "resolve_teacher"]
+__all__ = [
+    "Resolved",
+    "apply_params",
+    "is_fitted",
+    "named_estimator",
+    "resolve_student",
+    "resolve_teacher",
+]
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def resolve_teacher(
             f"the teacher {name} cannot be cloned and asked for its abilities; derive it from "
             "sklearn.base.BaseEstimator."
         )
-    if _fitted(teacher):
+    if is_fitted(teacher):
         raise ParameterError(
             f"the teacher {name} is fitted already, and kdcore never refits a model in silence; "
             "pass sklearn.base.clone(teacher) to have it fitted anew."
@@ -205,7 +212,8 @@ def _gives_probabilities(teacher: Any) -> bool:
     return unsure or hasattr(teacher, "predict_proba")
 
 
-def _fitted(estimator: Any) -> bool:
+def is_fitted(estimator: Any) -> bool:
+    """Whether an estimator was fitted before it was handed over."""
     try:
         check_is_fitted(estimator)
     except (NotFittedError, TypeError):

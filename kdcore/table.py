@@ -16,7 +16,18 @@ from kdcore.schema import TableSchema, as_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BUNDLED", "SUFFIXES", "LabeledTable", "infer_task", "labeled", "read_table"]
+__all__ = [
+    "BUNDLED",
+    "SUFFIXES",
+    "LabeledTable",
+    "RawTable",
+    "infer_task",
+    "labeled",
+    "read_provenance",
+    "read_table",
+    "stacked",
+    "unlabeled",
+]
 
 #: Data sets that come with scikit-learn: ``sklearn:digits`` and so on.
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
@@ -29,32 +40,55 @@ _TASKS = ("auto", "classification", "binary", "multiclass", "regression")
 _MAX_INTEGER_CLASSES = 30
 
 
-@dataclass(frozen=True)
-class LabeledTable:
-    """Rows with their labels, ready for teachers and students.
+@dataclass(frozen=True, kw_only=True)
+class RawTable:
+    """Rows without labels.
 
     Parameters
     ----------
     X : pandas.DataFrame
         Canonical columns: numbers, and ``category`` for texts and categories.
+    classes : array of shape (K,) or None
+        Sorted labels; None in regression.
+    source : pandas.DataFrame
+        The table as it was read, all rows and columns.
+    rows : int array of shape (n,)
+        Positions of these rows in ``source``.
+    """
+
+    X: pd.DataFrame
+    classes: np.ndarray | None
+    source: pd.DataFrame
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def raw(self) -> pd.DataFrame:
+        """The input columns as they were read, for teachers that were fitted elsewhere."""
+        return self.source[list(self.X.columns)].iloc[self.rows].reset_index(drop=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabeledTable(RawTable):
+    """Rows with their labels, ready for teachers and students.
+
+    Parameters
+    ----------
+    X, classes, source, rows
+        See `RawTable`.
     y : array of shape (n,)
         Class labels, or float values.
     sample_weight : array of shape (n,) or None
     task : {"binary", "multiclass", "regression"}
-    classes : array of shape (K,) or None
-        Sorted labels; None in regression.
     target : str
     """
 
-    X: pd.DataFrame
     y: np.ndarray
     sample_weight: np.ndarray | None
     task: str
-    classes: np.ndarray | None
     target: str
-
-    def __len__(self) -> int:
-        return len(self.y)
 
     def take(self, rows: np.ndarray) -> LabeledTable:
         """The rows at the given positions."""
@@ -64,6 +98,7 @@ class LabeledTable:
             X=self.X.iloc[rows].reset_index(drop=True),
             y=self.y[rows],
             sample_weight=None if weight is None else weight[rows],
+            rows=self.rows[rows],
         )
 
 
@@ -153,6 +188,22 @@ def _refuse_repeated(names: list[str], path: Path) -> None:
         )
 
 
+def read_provenance(path: str | Path) -> str | None:
+    """What a file that ``kd label`` wrote says of its labels; None for other files."""
+    path = Path(path)
+    if path.suffix not in (".parquet", ".pq") or not path.is_file():
+        return None
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except Exception:
+        # Whoever reads the table itself tells what is wrong with the file.
+        return None
+    found = metadata.get(b"kdcore.provenance")
+    return None if found is None else found.decode()
+
+
 def _bundled(name: str) -> pd.DataFrame:
     if name not in BUNDLED:
         raise DataError(
@@ -222,6 +273,7 @@ def labeled(
     known = y.notna().to_numpy()
     if not known.any():
         raise DataError(f"every value of the target column {target!r} is missing.")
+    source = frame
     frame, y = frame.loc[known], y.loc[known]
     if like is not None:
         task = "regression" if like.classes is None else "classification"
@@ -247,7 +299,46 @@ def labeled(
         TableSchema.fit(like.X).canonical(inputs)
         inputs = inputs[list(like.X.columns)]
     X = TableSchema.fit(inputs).canonical(inputs).reset_index(drop=True)
-    return LabeledTable(X, labels, weight, kind, classes, target)
+    rows = np.flatnonzero(known)
+    return LabeledTable(
+        X=X,
+        classes=classes,
+        source=source,
+        rows=rows,
+        y=labels,
+        sample_weight=weight,
+        task=kind,
+        target=target,
+    )
+
+
+def unlabeled(frame: pd.DataFrame, like: LabeledTable) -> RawTable:
+    """Rows without labels, with the columns of a training table; other columns are ignored.
+
+    Raises
+    ------
+    DataError
+        When a column is missing or holds values of the wrong type.
+    """
+    TableSchema.fit(like.X).canonical(frame)
+    inputs = frame[list(like.X.columns)]
+    X = TableSchema.fit(inputs).canonical(inputs).reset_index(drop=True)
+    return RawTable(X=X, classes=like.classes, source=frame, rows=np.arange(len(frame)))
+
+
+def stacked(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Two canonical tables below each other, categories kept."""
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    columns: dict[str, Any] = {}
+    for name in first.columns:
+        parts = [first[name], second[name]]
+        if all(isinstance(p.dtype, pd.CategoricalDtype) for p in parts):
+            columns[name] = union_categoricals(parts, sort_categories=True)
+        else:
+            columns[name] = pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(columns)
 
 
 def _numbers(y: pd.Series, target: str) -> np.ndarray:

@@ -117,7 +117,7 @@ def _tail(rows: float) -> float:
 def verdict(
     y: np.ndarray,
     *,
-    teacher: np.ndarray,
+    teacher: np.ndarray | None,
     plain: np.ndarray,
     distilled: np.ndarray,
     classes: np.ndarray | None,
@@ -131,7 +131,7 @@ def verdict(
     y : array of shape (n,)
         True labels.
     teacher, plain, distilled : arrays of shape (n, K) or (n,)
-        Outputs for the same rows.
+        Outputs for the same rows; the teacher's may be None, which leaves the gap open.
     classes : array of shape (K,) or None
         None means regression.
     sample_weight : array of shape (n,), optional
@@ -139,16 +139,20 @@ def verdict(
         Of the bootstrap.
     """
     regression = classes is None
-    losses = [row_losses(output, y, classes) for output in (teacher, plain, distilled)]
-    means = [float(np.average(loss, weights=sample_weight)) for loss in losses]
-    if regression:
-        means = [float(np.sqrt(m)) for m in means]
+    losses = [row_losses(output, y, classes) for output in (plain, distilled)]
+
+    def mean(loss: np.ndarray) -> float:
+        average = float(np.average(loss, weights=sample_weight))
+        return float(np.sqrt(average)) if regression else average
+
     gain, interval = paired_interval(
-        losses[1], losses[2], weight=sample_weight, root=regression, random_state=random_state
+        *losses, weight=sample_weight, root=regression, random_state=random_state
     )
-    at_teacher, at_plain, at_distilled = means
-    lead = at_plain - at_teacher
-    gap_closed = None if lead <= _NARROW_GAP * at_plain else (at_plain - at_distilled) / lead
+    at_plain, at_distilled = (mean(loss) for loss in losses)
+    lead = None if teacher is None else at_plain - mean(row_losses(teacher, y, classes))
+    gap_closed = None
+    if lead is not None and lead > _NARROW_GAP * at_plain:
+        gap_closed = (at_plain - at_distilled) / lead
     name = "RMSE" if regression else "log loss"
     change = f"{name} {at_distilled:.4g} against {at_plain:.4g} of the plain student"
     interval_text = f"95 % interval of the gain {interval[0]:+.3g} to {interval[1]:+.3g}"
@@ -164,6 +168,6 @@ def verdict(
     else:
         choice = "plain"
         reason = f"no clear gain, so keep the plain student: {change} ({interval_text})."
-    if choice == "plain" and lead <= 0:
+    if choice == "plain" and lead is not None and lead <= 0:
         reason += " It is not worse than the teacher either."
     return Verdict(choice, "rmse" if regression else "log_loss", gain, interval, gap_closed, reason)

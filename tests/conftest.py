@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("kdcore", deadline=None, derandomize=True, database=None)
 settings.load_profile("kdcore")
+
+
+@pytest.fixture(autouse=True)
+def a_label_cache_of_its_own(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test reads or writes the labels that its user keeps."""
+    monkeypatch.setenv("KD_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))

@@ -16,7 +16,9 @@ import click
 import kdcore
 from kdcore.candidates import installed
 from kdcore.cli.common import CommandGroup
+from kdcore.cli.compare import compare_command
 from kdcore.cli.distill import distill_command
+from kdcore.cli.label import label_command
 from kdcore.cli.plugins import plugins_command
 from kdcore.cli.predict import predict_command
 
@@ -49,13 +51,16 @@ def cli(ctx: click.Context) -> None:
 
     \b
     Examples:
-      kd plugins                  what is installed
-      kd COMMAND --help           what a command does, with examples
+      kd plugins                                                    what is installed
+      kd distill sklearn:digits -t target --student decision_tree   a first student
+      kd COMMAND --help                                             what a command does
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False
 
 
+cli.add_command(compare_command)
 cli.add_command(distill_command)
+cli.add_command(label_command)
 cli.add_command(plugins_command)
 cli.add_command(predict_command)

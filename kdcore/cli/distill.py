@@ -2,135 +2,93 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kdcore.cli.common import echo_json
+from kdcore.cli.options import (
+    cache_of,
+    data_options,
+    names,
+    parameters,
+    progress,
+    run_options,
+    weights,
+)
 
 if TYPE_CHECKING:
     from kdcore.report import DistillReport
 
-__all__ = ["distill_command"]
-
-
-def _names(role: str) -> Any:
-    """Shell completion of registered names."""
-
-    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-        from kdcore.registry import default_registry
-
-        return [n for n in default_registry().specs(role) if n.startswith(incomplete)]
-
-    return complete
-
-
-def _parameters(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> dict[str, Any]:
-    parsed: dict[str, Any] = {}
-    for text in values:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE.")
-        parsed[key.strip()] = _value(value.strip())
-    return parsed
-
-
-def _value(text: str) -> Any:
-    """Numbers, true, false, null, lists and quoted text as in JSON; anything else is text."""
-    words = {"True": True, "False": False, "None": None}
-    if text in words:
-        return words[text]
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _folds(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
-    if value == "auto":
-        return value
-    try:
-        return int(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a whole number nor 'auto'.") from None
+__all__ = ["distill_command", "teacher_of"]
 
 
 @click.command("distill")
 @click.argument("data")
-@click.option("--target", "-t", required=True, metavar="COL", help="Column to predict.")
+@data_options
 @click.option(
     "--teacher",
-    default="xgboost",
-    show_default=True,
     metavar="NAME",
-    shell_complete=_names("teacher"),
-    help="The strong model; `kd plugins` lists names.",
-)
-@click.option(
-    "--student",
-    default="logistic_regression",
-    show_default=True,
-    metavar="NAME",
-    shell_complete=_names("student"),
-    help="The small model.",
-)
-@click.option("--test", metavar="FILE", help="Held-out rows; by default a share of DATA.")
-@click.option(
-    "--test-size", type=float, default=0.25, show_default=True, help="Share of rows held out."
-)
-@click.option(
-    "--task",
-    default="auto",
-    show_default=True,
-    metavar="TASK",
-    help="auto, classification, binary, multiclass or regression.",
+    shell_complete=names("teacher"),
+    help="The strong model; `kd plugins` lists names; several with commas are averaged. "
+    "xgboost unless given.",
 )
 @click.option(
     "--teacher-param",
     "teacher_params",
     multiple=True,
     metavar="K=V",
-    callback=_parameters,
+    callback=parameters,
     help="Parameter of the teacher; may be repeated.",
+)
+@click.option(
+    "--teacher-model",
+    metavar="FILE",
+    help="Instead: a saved model (ONNX, or what a plugin reads, as XGBoost's .ubj).",
+)
+@click.option(
+    "--teacher-proba",
+    metavar="FILE",
+    help="Instead: a table of probabilities (or values), one row for each row of DATA.",
+)
+@click.option("--teacher-logits", metavar="FILE", help="Instead: a table of logits.")
+@click.option(
+    "--teacher-weights",
+    metavar="W,W",
+    callback=weights,
+    help="Weights of several teachers; equal unless given.",
+)
+@click.option(
+    "--fitted",
+    default="in-sample",
+    show_default=True,
+    metavar="HOW",
+    help="Which rows a --teacher-model was fitted on: in-sample (these) or held-out (others).",
+)
+@click.option(
+    "--student",
+    default="logistic_regression",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=names("student"),
+    help="The small model.",
 )
 @click.option(
     "--student-param",
     "student_params",
     multiple=True,
     metavar="K=V",
-    callback=_parameters,
+    callback=parameters,
     help="Parameter of the student; may be repeated.",
-)
-@click.option(
-    "--folds",
-    default="auto",
-    show_default=True,
-    callback=_folds,
-    help="Folds of the out-of-fold labels; auto is 5, fewer for rare classes.",
 )
 @click.option("--temperature", type=float, help="Softens teacher and student; 1 unless given.")
 @click.option("--alpha", type=float, help="Share of the teacher in the loss; 0.7 unless given.")
 @click.option(
     "--loss",
     metavar="NAME",
-    shell_complete=_names("loss"),
+    shell_complete=names("loss"),
     help="Loss of the student; kl (blend in regression) unless given.",
-)
-@click.option("--sample-weight", metavar="COL", help="Column of row weights.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
-@click.option(
-    "--jobs",
-    type=int,
-    default=-1,
-    show_default=True,
-    help="Teacher fits at a time; -1 for one on each core. Results do not depend on it.",
 )
 @click.option(
     "--output",
@@ -139,15 +97,16 @@ def _folds(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
     help="Folder of the results; by default a new one below kd-out/.",
 )
 @click.option("--force", is_flag=True, help="Replace results that exist in the folder.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr.")
+@run_options
 def distill_command(
     data: str,
+    teacher: str | None,
     output: str | None,
     as_json: bool,
     quiet: bool,
     seed: int,
     jobs: int,
+    no_cache: bool,
     **options: Any,
 ) -> None:
     """Distill a teacher into a small student and judge it on held-out rows.
@@ -158,19 +117,20 @@ def distill_command(
     Examples:
       kd distill sklearn:digits --target target --student decision_tree
       kd distill adult.parquet -t target --teacher xgboost --student logistic_regression -o out
+      kd distill adult.parquet -t target --teacher-proba labels.csv --student decision_tree
       kd distill houses.csv -t price --student decision_tree --student-param max_leaf_nodes=32
     """
-    if jobs == 0 or jobs < -1:
-        raise click.BadParameter("use a number of at least 1, or -1.", param_hint="--jobs")
     from kdcore.experiment import distill
 
     folder = output or _fresh_folder(data, options["student"])
-    with _progress(show=not quiet) as on_progress:
+    with progress(show=not quiet) as on_progress:
         result = distill(
             data,
+            teacher=teacher_of(teacher),
             random_state=seed,
             n_jobs=jobs,
             output=folder,
+            cache=cache_of(no_cache),
             on_progress=on_progress,
             **options,
         )
@@ -184,6 +144,13 @@ def distill_command(
             click.echo(f"Note: {note}", err=True)
 
 
+def teacher_of(text: str | None) -> Any:
+    """One name, or a list of names that were separated by commas."""
+    if text is None or "," not in text:
+        return text
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _fresh_folder(data: str, student: str) -> str:
     """A folder that does not exist yet, so that a forgotten -o neither loses nor replaces."""
     stem = Path(data.replace(":", "-")).name.split(".")[0] or "data"
@@ -193,36 +160,6 @@ def _fresh_folder(data: str, student: str) -> str:
         number += 1
         folder = base.with_name(f"{base.name}-{number}")
     return str(folder)
-
-
-@contextmanager
-def _progress(*, show: bool) -> Iterator[Any]:
-    """A callback that moves a progress bar on stderr, if a person is looking at it."""
-    if not show or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    titles = {
-        "read": "Reading the table",
-        "teacher": "Fitting the teacher",
-        "students": "Fitting the students",
-        "evaluate": "Judging on held-out rows",
-    }
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1)
-
-        def on_progress(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=titles[stage], completed=done, total=total)
-
-        yield on_progress
 
 
 def _show(report: DistillReport) -> None:
@@ -240,8 +177,9 @@ def _show(report: DistillReport) -> None:
         what += f", {len(report.classes)} classes"
     console.print(
         f"{what}; {rows['train']:,} rows to learn from, {rows['test']:,} held out; "
-        f"{report.columns} columns; teacher labels: {report.teacher['labels']}, "
-        f"{report.recipe['folds']} folds",
+        f"{report.columns} columns; teacher labels: {report.teacher['labels']}"
+        + (f", {report.recipe['folds']} folds" if report.recipe["folds"] else "")
+        + (f"; {rows['unlabeled']:,} unlabeled rows" if rows["unlabeled"] else ""),
         markup=False,
     )
     headings, body = summary_rows(report)

@@ -18,11 +18,11 @@ def adult(tmp_path_factory):
     n = 48_842
     table = {f"number{i}": rng.gamma(2.0, 10.0, n).round() for i in range(6)}
     for i, levels in enumerate((9, 16, 7, 15, 6, 5, 2, 41)):
-        table[f"text{i}"] = rng.choice([f"level{k}" for k in range(levels)], n)
+        table[f"text{i}"] = pd.Categorical(rng.choice([f"level{k}" for k in range(levels)], n))
     score = (
         table["number0"] / 20
         + np.where(table["text0"] == "level1", 1.0, 0.0)
-        + (table["number1"] > 15) * (table["text1"] < "level4")
+        + (table["number1"] > 15) * (table["text1"] == "level2")
         + rng.logistic(size=n)
     )
     table["target"] = np.where(score > np.quantile(score, 0.76), ">50K", "<=50K")

@@ -24,7 +24,8 @@ def test_overhead_of_kd_distill(adult, tmp_path, show):
     path, what = adult
     direct = [sys.executable, str(Path(__file__).with_name("direct_adult.py")), str(path)]
     ours = [sys.executable, "-m", "kdcore", "distill", str(path), "--target", "target"]
-    ours += ["--student", "logistic_regression", "--jobs", "2", "--json", "--force", "-o", "out"]
+    ours += ["--student", "logistic_regression", "--jobs", "2", "--no-cache", "--json"]
+    ours += ["--force", "-o", "out"]
     run(direct, tmp_path), run(ours, tmp_path)  # caches warm
     pairs = [(run(direct, tmp_path), run(ours, tmp_path)) for _ in range(ROUNDS)]
     show(f"\nkd distill against the libraries alone, {what}, {ROUNDS} rounds in turns:")

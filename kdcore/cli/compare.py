@@ -1,0 +1,135 @@
+"""``kd compare``: several teachers and students in one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kdcore.cli.common import echo_json
+from kdcore.cli.options import cache_of, data_options, names, progress, run_options
+
+if TYPE_CHECKING:
+    from kdcore.comparison import Comparison
+
+__all__ = ["compare_command"]
+
+
+def _list(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
+    found = [part.strip() for part in value.split(",") if part.strip()]
+    if not found:
+        raise click.BadParameter("name at least one.")
+    return found
+
+
+def _by_name(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    from kdcore.cli.options import parameters
+
+    found: dict[str, dict[str, Any]] = {}
+    for text in values:
+        name, colon, rest = text.partition(":")
+        if not colon or not name:
+            raise click.BadParameter(f"{text!r} is not of the form MODEL:NAME=VALUE.")
+        found.setdefault(name, {}).update(parameters(ctx, param, (rest,)))
+    return found
+
+
+@click.command("compare")
+@click.argument("data")
+@data_options
+@click.option(
+    "--teachers",
+    required=True,
+    metavar="A,B",
+    callback=_list,
+    shell_complete=names("teacher"),
+    help="Names of teachers; each labels once, whatever the number of students.",
+)
+@click.option(
+    "--students",
+    required=True,
+    metavar="C,D",
+    callback=_list,
+    shell_complete=names("student"),
+    help="Names of students.",
+)
+@click.option(
+    "--teacher-param",
+    "teacher_params",
+    multiple=True,
+    metavar="MODEL:K=V",
+    callback=_by_name,
+    help="Parameter of one teacher; may be repeated.",
+)
+@click.option(
+    "--student-param",
+    "student_params",
+    multiple=True,
+    metavar="MODEL:K=V",
+    callback=_by_name,
+    help="Parameter of one student; may be repeated.",
+)
+@click.option("--alpha", type=float, help="Share of the teacher in the loss; 0.7 unless given.")
+@click.option(
+    "--output",
+    "-o",
+    metavar="DIR",
+    help="Keep each finished pair here; the same command after a kill goes on from there.",
+)
+@run_options
+def compare_command(
+    data: str,
+    as_json: bool,
+    quiet: bool,
+    seed: int,
+    jobs: int,
+    no_cache: bool,
+    **options: Any,
+) -> None:
+    """Distill each teacher into each student and print one table of all pairs.
+
+    A pair that fails is a row with its reason; the others go on.
+
+    \\b
+    Examples:
+      kd compare adult.parquet -t target --teachers xgboost --students decision_tree,xgboost
+      kd compare houses.csv -t price --teachers xgboost --students ridge,decision_tree -o pairs
+    """
+    from kdcore.comparison import compare
+
+    with progress(show=not quiet) as on_progress:
+        result = compare(
+            data,
+            random_state=seed,
+            n_jobs=jobs,
+            cache=cache_of(no_cache),
+            on_progress=on_progress,
+            **options,
+        )
+    if as_json:
+        echo_json(result.to_dict())
+    else:
+        _show(result)
+
+
+def _show(result: Comparison) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from kdcore.report import comparison_rows
+
+    console = Console(highlight=False, soft_wrap=True, width=200)
+    headings, body, failed = comparison_rows(result)
+    if body:
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        for i, heading in enumerate(headings):
+            table.add_column(heading, justify="left" if i < 3 else "right", no_wrap=True)
+        for line in body:
+            table.add_row(*(Text(cell) for cell in line))
+        console.print(table)
+        console.print("* no other student is better, faster and smaller at once", markup=False)
+    for teacher, student, reason in failed:
+        console.print(f"failed: {teacher} -> {student}: {reason}", markup=False)

@@ -1,0 +1,108 @@
+"""``kd label``: a teacher's soft labels for all rows of a table, once, for many students."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kdcore.cli.common import echo_json
+from kdcore.cli.distill import teacher_of
+from kdcore.cli.options import names, parameters, progress
+from kdcore.errors import KDError
+
+__all__ = ["label_command"]
+
+
+@click.command("label")
+@click.argument("data")
+@click.option("--target", "-t", required=True, metavar="COL", help="Column to predict.")
+@click.option(
+    "--teacher",
+    default="xgboost",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=names("teacher"),
+    help="The strong model; `kd plugins` lists names; several with commas are averaged.",
+)
+@click.option(
+    "--teacher-param",
+    "teacher_params",
+    multiple=True,
+    metavar="K=V",
+    callback=parameters,
+    help="Parameter of the teacher; may be repeated.",
+)
+@click.option("--task", default="auto", show_default=True, metavar="TASK", help="As in kd distill.")
+@click.option("--sample-weight", metavar="COL", help="Column of row weights.")
+@click.option("--folds", type=int, help="Folds; 5, fewer for rare classes, unless given.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--jobs", type=int, default=-1, show_default=True, help="Teacher fits at a time; -1: all cores."
+)
+@click.option(
+    "--output", "-o", required=True, metavar="FILE", help="A .parquet or .csv file of the labels."
+)
+@click.option("--force", is_flag=True, help="Replace the output if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+def label_command(
+    data: str,
+    teacher: str,
+    output: str,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    seed: int,
+    jobs: int,
+    folds: int | None,
+    **options: Any,
+) -> None:
+    """Label every row of DATA out of fold, and write one row of labels for each row.
+
+    The columns are proba_CLASS for each class, or prediction in regression. A Parquet file also
+    says how the labels were made, so that `kd distill --teacher-proba FILE` can tell.
+
+    \\b
+    Examples:
+      kd label adult.parquet -t target --teacher xgboost -o labels.parquet
+      kd distill adult.parquet -t target --teacher-proba labels.parquet --student decision_tree
+    """
+    path = Path(output)
+    if path.suffix not in (".parquet", ".csv"):
+        raise click.BadParameter(f"'{path}' must end in .parquet or .csv.", param_hint="--output")
+    if path.exists() and not force:
+        raise KDError(f"the output '{path}' exists; use --force to replace it.")
+    if not path.parent.is_dir():
+        raise KDError(f"there is no folder '{path.parent}' for the output; make it first.")
+    from kdcore.labelling import label_table, write_labels
+
+    with progress(show=not quiet) as on_progress:
+        table, labels, name = label_table(
+            data,
+            teacher=teacher_of(teacher),
+            folds="auto" if folds is None else folds,
+            random_state=seed,
+            n_jobs=jobs,
+            on_progress=on_progress,
+            **options,
+        )
+    write_labels(path, table, labels, teacher=name)
+    summary = {
+        "labels": str(path),
+        "teacher": name,
+        "rows": len(table.source),
+        "labelled": len(table),
+        "classes": None if table.classes is None else table.classes.tolist(),
+        "provenance": labels.provenance,
+        "folds": labels.folds,
+        "seconds": labels.seconds,
+    }
+    if as_json:
+        echo_json(summary)
+    else:
+        click.echo(
+            f"{name} labelled {len(table):,} rows {labels.provenance} in {labels.folds} folds "
+            f"({labels.seconds:.1f} s); saved {path}"
+        )

@@ -1,0 +1,170 @@
+"""Options that several commands share, and how their texts become values."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+__all__ = ["cache_of", "data_options", "names", "parameters", "progress", "run_options", "weights"]
+
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _all(*options: _Decorator) -> _Decorator:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def names(role: str) -> Any:
+    """Shell completion of registered names."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        from kdcore.registry import default_registry
+
+        return [n for n in default_registry().specs(role) if n.startswith(incomplete)]
+
+    return complete
+
+
+def parameters(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Any]:
+    """``NAME=VALUE`` texts as a mapping; values are read as JSON where they can be."""
+    parsed: dict[str, Any] = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE.")
+        parsed[key.strip()] = _value(value.strip())
+    return parsed
+
+
+def _value(text: str) -> Any:
+    """Numbers, true, false, null, lists and quoted text as in JSON; anything else is text."""
+    words = {"True": True, "False": False, "None": None}
+    if text in words:
+        return words[text]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def weights(ctx: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
+    """Numbers separated by commas."""
+    if value is None:
+        return None
+    try:
+        return [float(part) for part in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of numbers such as 2,1.") from None
+
+
+def _folds(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
+    if value == "auto":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a whole number nor 'auto'.") from None
+
+
+def _jobs(ctx: click.Context, param: click.Parameter, value: int) -> int:
+    if value == 0 or value < -1:
+        raise click.BadParameter("use a number of at least 1, or -1.")
+    return value
+
+
+data_options = _all(
+    click.option("--target", "-t", required=True, metavar="COL", help="Column to predict."),
+    click.option("--test", metavar="FILE", help="Held-out rows; by default a share of DATA."),
+    click.option(
+        "--test-size", type=float, default=0.25, show_default=True, help="Share of rows held out."
+    ),
+    click.option(
+        "--task",
+        default="auto",
+        show_default=True,
+        metavar="TASK",
+        help="auto, classification, binary, multiclass or regression.",
+    ),
+    click.option("--sample-weight", metavar="COL", help="Column of row weights."),
+)
+
+run_options = _all(
+    click.option(
+        "--unlabeled",
+        metavar="FILE",
+        help="Rows without labels: the teacher labels them, the student learns from them.",
+    ),
+    click.option(
+        "--folds",
+        default="auto",
+        show_default=True,
+        callback=_folds,
+        help="Folds of the out-of-fold labels; auto is 5, fewer for rare classes.",
+    ),
+    click.option(
+        "--seed", type=int, default=0, show_default=True, help="Seed of everything random."
+    ),
+    click.option(
+        "--jobs",
+        type=int,
+        default=-1,
+        show_default=True,
+        callback=_jobs,
+        help="Teacher fits at a time; -1 for one on each core. Results do not depend on it.",
+    ),
+    click.option("--no-cache", is_flag=True, help="Neither read nor keep the teacher's labels."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result for programs."),
+    click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr."),
+)
+
+
+def cache_of(no_cache: bool) -> Any:
+    """The label cache, unless the user wants none."""
+    from kdcore.label_cache import LabelCache
+
+    return None if no_cache else LabelCache()
+
+
+_TITLES = {
+    "read": "Reading the table",
+    "teacher": "Fitting the teacher",
+    "students": "Fitting the students",
+    "evaluate": "Judging on held-out rows",
+    "pairs": "Distilling pairs",
+}
+
+
+@contextmanager
+def progress(*, show: bool) -> Iterator[Any]:
+    """A callback that moves a progress bar on stderr, if a person is looking at it."""
+    if not show or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1)
+
+        def on_progress(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=_TITLES[stage], completed=done, total=total)
+
+        yield on_progress

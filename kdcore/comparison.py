@@ -1,0 +1,316 @@
+"""`kdcore.compare`: every teacher with every student, one labelling for each teacher."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kdcore.errors import KDError, ParameterError
+from kdcore.experiment import Progress
+from kdcore.files import atomic_path
+from kdcore.resolve import resolve_student
+from kdcore.sources import resolve_source
+from kdcore.splits import Data, prepare
+from kdcore.student_run import Clock, run_student
+from kdcore.teacher_run import TeacherRun, run_teacher
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kdcore.label_cache import LabelCache
+
+__all__ = ["Comparison", "compare"]
+
+
+@dataclass
+class Comparison:
+    """What `compare` returns.
+
+    Parameters
+    ----------
+    pairs : list of dict
+        For each pair what ``kd distill --json`` prints; for a failed one
+        ``{"teacher": {"name"}, "student": {"name"}, "error": reason}``.
+    """
+
+    pairs: list[dict[str, Any]]
+
+    def pareto(self) -> list[int]:
+        """Positions in ``pairs`` that no other pair beats in loss, latency and size at once."""
+        points = {}
+        for i, pair in enumerate(self.pairs):
+            if "error" not in pair:
+                metric = pair["verdict"]["metric"]
+                points[i] = (
+                    pair["student"]["metrics"][metric],
+                    pair["latency_us"]["student"]["single"],
+                    pair["size_bytes"]["student"] or float("inf"),
+                )
+        return [
+            i
+            for i, own in points.items()
+            if not any(
+                all(o <= p for o, p in zip(other, own, strict=True)) and other != own
+                for other in points.values()
+            )
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {"pairs": self.pairs, "pareto": self.pareto()}
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each pair, the best student first."""
+        import pandas as pd
+
+        front = set(self.pareto())
+        rows = []
+        for i, pair in enumerate(self.pairs):
+            row: dict[str, Any] = {
+                "teacher": pair["teacher"]["name"],
+                "student": pair["student"]["name"],
+            }
+            if "error" in pair:
+                rows.append({**row, "error": pair["error"]})
+                continue
+            metric = pair["verdict"]["metric"]
+            likeness = pair["student"]["fidelity"] or {}
+            row |= {
+                f"{metric}_{who}": (pair[who]["metrics"] or {}).get(metric)
+                for who in ("teacher", "plain", "student")
+            }
+            row |= {
+                "fidelity": likeness.get("agreement", likeness.get("r2_to_teacher")),
+                "gap_closed": pair["verdict"]["gap_closed"],
+                "choice": pair["verdict"]["choice"],
+                "latency_us": pair["latency_us"]["student"]["single"],
+                "size_bytes": pair["size_bytes"]["student"],
+                "pareto": i in front,
+                "error": None,
+            }
+            rows.append(row)
+        frame = pd.DataFrame(rows)
+        scores = [c for c in frame.columns if c.endswith("_student")]
+        return frame.sort_values(scores, kind="stable", ignore_index=True) if scores else frame
+
+
+def compare(
+    data: Any,
+    *,
+    target: str,
+    teachers: Sequence[Any],
+    students: Sequence[Any],
+    test: Any = None,
+    test_size: float = 0.25,
+    task: str = "auto",
+    teacher_params: Mapping[str, Mapping[str, Any]] | None = None,
+    student_params: Mapping[str, Mapping[str, Any]] | None = None,
+    fitted: str = "in-sample",
+    unlabeled: Any = None,
+    folds: int | str = "auto",
+    alpha: float | None = None,
+    sample_weight: str | None = None,
+    random_state: int = 0,
+    n_jobs: int | None = None,
+    output: str | Path | None = None,
+    cache: LabelCache | None = None,
+    on_progress: Progress | None = None,
+) -> Comparison:
+    """Distill each teacher into each student; a pair that fails is a row, and the others go on.
+
+    Parameters
+    ----------
+    data, target, test, test_size, task, sample_weight, unlabeled, folds, random_state, n_jobs
+        As in `kdcore.distill`.
+    teachers, students : sequence
+        Names or estimators, as in `kdcore.distill`.
+    teacher_params, student_params : mapping of name to parameters, optional
+    fitted : {"in-sample", "held-out", "refit"}, default="in-sample"
+        Of fitted teachers.
+    alpha : float, optional
+        Overrides each student's own.
+    output : str or Path, optional
+        Folder in which each finished pair is kept at once. Called again with the same arguments,
+        finished pairs are read instead of computed.
+    cache : LabelCache, optional
+        Keeps the labels of teachers given by name.
+    on_progress : callable, optional
+        Called as ``on_progress(stage, done, total)``.
+
+    Raises
+    ------
+    KDError
+        When the table cannot be used, or a list is empty. What concerns one pair only becomes
+        that pair's ``error``.
+    """
+    if not teachers or not students:
+        raise ParameterError("name at least one teacher and one student.")
+    rows = prepare(
+        data,
+        target=target,
+        test=test,
+        test_size=test_size,
+        task=task,
+        sample_weight=sample_weight,
+        extra=unlabeled,
+        random_state=random_state,
+    )
+    step = on_progress or (lambda stage, done, total: None)
+    total, done = len(teachers) * len(students), 0
+    store = _Store(output, rows, [folds, alpha, random_state, fitted])
+    pairs = []
+    for teacher in teachers:
+        ask = _once(
+            partial(
+                _ask,
+                teacher,
+                rows,
+                (teacher_params or {}).get(_name(teacher)),
+                fitted=fitted,
+                folds=folds,
+                random_state=random_state,
+                n_jobs=n_jobs,
+                cache=cache,
+            )
+        )
+        for student in students:
+            params = (student_params or {}).get(_name(student))
+            key = [
+                _name(teacher),
+                (teacher_params or {}).get(_name(teacher)),
+                _name(student),
+                params,
+            ]
+            pair = store.get(key)
+            if pair is None:
+                try:
+                    pair = _pair(ask(), student, params, rows, alpha, random_state)
+                    store.put(key, pair)
+                except KDError as error:
+                    pair = {
+                        "teacher": {"name": _name(teacher)},
+                        "student": {"name": _name(student)},
+                        "error": str(error),
+                    }
+            pairs.append(pair)
+            done += 1
+            step("pairs", done, total)
+    return Comparison(pairs)
+
+
+def _ask(
+    teacher: Any,
+    rows: Data,
+    params: Mapping[str, Any] | None,
+    *,
+    fitted: str,
+    folds: int | str,
+    random_state: int,
+    n_jobs: int | None,
+    cache: LabelCache | None,
+) -> TeacherRun:
+    source = resolve_source(
+        teacher, rows.table, params=params, fitted=fitted, random_state=random_state
+    )
+    return run_teacher(
+        source,
+        rows.train,
+        rows.held,
+        rows.extra,
+        folds=folds,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        cache=cache,
+    )
+
+
+def _pair(
+    run: TeacherRun,
+    student: Any,
+    params: Mapping[str, Any] | None,
+    rows: Data,
+    alpha: float | None,
+    random_state: int,
+) -> dict[str, Any]:
+    classes = rows.train.classes
+    learner = resolve_student(
+        student,
+        task=rows.train.task,
+        n_classes=0 if classes is None else len(classes),
+        params=params,
+        recipe={"alpha": alpha},
+    )
+    result = run_student(
+        learner,
+        rows,
+        run,
+        clock=Clock(),
+        random_state=random_state,
+        step=lambda stage, done, total: None,
+    )
+    return result.report.to_dict()
+
+
+def _once(make: Callable[[], TeacherRun]) -> Callable[[], TeacherRun]:
+    """Call it on first use only; if it failed, fail the same way again."""
+    kept: list[TeacherRun | KDError] = []
+
+    def get() -> TeacherRun:
+        if not kept:
+            try:
+                kept.append(make())
+            except KDError as error:
+                kept.append(error)
+        if isinstance(kept[0], KDError):
+            raise kept[0]
+        return kept[0]
+
+    return get
+
+
+def _name(model: Any) -> str:
+    return model if isinstance(model, str) else type(model).__name__
+
+
+class _Store:
+    """Finished pairs in a folder, one file each, so that a killed run can go on."""
+
+    def __init__(self, folder: str | Path | None, rows: Data, settings: list[Any]) -> None:
+        self.folder = None if folder is None else Path(folder) / "pairs"
+        if self.folder is not None:
+            from kdcore.label_cache import fingerprint
+
+            tables = [t for t in (rows.train, rows.held, rows.extra) if t is not None]
+            self.base = json.dumps([[fingerprint(t) for t in tables], repr(settings)])
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise KDError(
+                    f"cannot write to the folder '{folder}': {error.strerror}; name another."
+                ) from error
+
+    def _path(self, key: list[Any]) -> Path | None:
+        if self.folder is None:
+            return None
+        name = hashlib.sha256((self.base + repr(key)).encode()).hexdigest()[:32]
+        return self.folder / f"{name}.json"
+
+    def get(self, key: list[Any]) -> dict[str, Any] | None:
+        path = self._path(key)
+        if path is None or not path.is_file():
+            return None
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError:
+            return None
+
+    def put(self, key: list[Any], pair: dict[str, Any]) -> None:
+        path = self._path(key)
+        if path is not None:
+            with atomic_path(path) as temporary:
+                temporary.write_text(json.dumps(pair, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,284 @@
+"""Where soft labels come from: a teacher to fit, one that is fitted, given labels, or several."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdcore.errors import FitError, KDError, KDWarning, ParameterError
+from kdcore.given import (
+    CallableTeacher,
+    EnsembleTeacher,
+    FittedTeacher,
+    GivenLabels,
+    checked_weights,
+    input_for,
+)
+from kdcore.labels import TeacherLabels, out_of_fold, teacher_output
+from kdcore.resolve import is_fitted, resolve_teacher
+from kdcore.schema import TableSchema
+from kdcore.targets import PROVENANCES
+
+if TYPE_CHECKING:
+    from kdcore.table import LabeledTable
+
+__all__ = ["FITTED", "Source", "resolve_source"]
+
+#: What a user can say of a fitted teacher.
+FITTED = ("in-sample", "held-out", "refit")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A teacher as the user gave it, and how it labels a table.
+
+    Parameters
+    ----------
+    name : str
+    label : callable
+        ``label(train, folds=..., random_state=..., n_jobs=..., on_step=...)`` returns
+        `TeacherLabels`.
+    identity : object
+        Plain data that tells this teacher from others, for caching; None if there is none.
+    """
+
+    name: str
+    label: Callable[..., TeacherLabels]
+    identity: Any = None
+
+
+def resolve_source(
+    teacher: Any,
+    table: LabeledTable,
+    *,
+    params: Mapping[str, Any] | None = None,
+    weights: Sequence[float] | None = None,
+    fitted: str = "in-sample",
+    random_state: int = 0,
+) -> Source:
+    """Find out what kind of teacher this is, and refuse early what cannot be used.
+
+    Parameters
+    ----------
+    teacher
+        A registered name; an unfitted estimator; a fitted estimator or pipeline; the path of a
+        native model file; `GivenLabels`, or an array or frame of probabilities (or values) of all
+        rows of the table; a function of a raw frame; or a list of these.
+    table : LabeledTable
+        Gives the task and the classes.
+    params : mapping, optional
+        Parameters of a teacher that is to be fitted.
+    weights : sequence of float, optional
+        Of the teachers in a list; equal if None.
+    fitted : {"in-sample", "held-out", "refit"}, default="in-sample"
+        What a fitted teacher was fitted on: rows of this table; other rows; or "refit" to allow
+        that clones of it are fitted, for out-of-fold labels.
+    random_state : int, default=0
+
+    Raises
+    ------
+    KDError
+        When the teacher cannot be used for this task or table.
+    """
+    if fitted not in FITTED:
+        raise ParameterError(f"fitted={fitted!r} is not known; use one of {', '.join(FITTED)}.")
+    if isinstance(teacher, (list, tuple)):
+        return _ensemble(teacher, table, params, weights, fitted, random_state)
+    if weights is not None:
+        raise ParameterError("teacher_weights are for several teachers; give a list of them.")
+    if isinstance(teacher, Path) or (isinstance(teacher, str) and _looks_like_file(teacher)):
+        from kdcore.model_files import load_model_file
+
+        _no_params(params, f"the model file '{teacher}'")
+        return _from_fitted(
+            load_model_file(teacher, table.classes), str(Path(teacher).name), fitted
+        )
+    if isinstance(teacher, GivenLabels) or hasattr(teacher, "__array__") or _is_frame(teacher):
+        _no_params(params, "given labels")
+        given = teacher if isinstance(teacher, GivenLabels) else GivenLabels(teacher)
+        return _from_given(given, table)
+    if callable(teacher) and not hasattr(teacher, "fit") and not isinstance(teacher, type):
+        _no_params(params, "a callable")
+        name = getattr(teacher, "__name__", type(teacher).__name__)
+        return _from_fitted(CallableTeacher(teacher, table.classes), name, "given")
+    if not isinstance(teacher, str) and hasattr(teacher, "predict") and is_fitted(teacher):
+        if fitted == "refit":
+            from sklearn.base import clone
+
+            teacher = clone(_unfrozen(teacher))
+        else:
+            _no_params(params, "a fitted teacher")
+            _check_kind(teacher, table)
+            model = FittedTeacher(_unfrozen(teacher))
+            return _from_fitted(model, type(_unfrozen(teacher)).__name__, fitted)
+    found = resolve_teacher(teacher, task=table.task, params=params, random_state=random_state)
+
+    def label(train: LabeledTable, **options: Any) -> TeacherLabels:
+        return out_of_fold(
+            found.estimator,
+            train.X,
+            train.y,
+            classes=train.classes,
+            sample_weight=train.sample_weight,
+            **options,
+        )
+
+    identity = {"class": _path(found.estimator), "params": repr(found.estimator.get_params())}
+    return Source(found.name, label, identity if isinstance(teacher, str) else None)
+
+
+def _from_fitted(model: Any, name: str, provenance: str) -> Source:
+    def label(
+        train: LabeledTable,
+        *,
+        folds: Any = None,
+        random_state: int = 0,
+        n_jobs: int | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> TeacherLabels:
+        start = time.perf_counter()
+        values = teacher_output(model, input_for(model, train), train.classes)
+        if provenance == "in-sample":
+            warnings.warn(
+                f"the teacher {name} is taken to be fitted on these very rows, so its labels are "
+                "in-sample: they are near to the true labels and teach little. Say "
+                "fitted='held-out' (--fitted held-out) if it was fitted on other rows, or "
+                "fitted='refit' to have clones of it fitted out of fold",
+                KDWarning,
+                stacklevel=3,
+            )
+        if on_step is not None:
+            on_step(1, 1)
+        return TeacherLabels(
+            values=values,
+            teacher=model,
+            provenance=provenance,
+            folds=0,
+            fit_seconds=0.0,
+            seconds=time.perf_counter() - start,
+        )
+
+    return Source(name, label)
+
+
+def _from_given(given: GivenLabels, table: LabeledTable) -> Source:
+    # Read now: wrong labels are refused before any work.
+    everything = given.read(len(table.source), table.classes)
+
+    def label(train: LabeledTable, **options: Any) -> TeacherLabels:
+        return TeacherLabels(
+            values=everything[train.rows],
+            teacher=None,
+            provenance=given.provenance,
+            folds=0,
+            fit_seconds=0.0,
+            seconds=0.0,
+            given=everything,
+        )
+
+    return Source("given labels", label)
+
+
+def _ensemble(
+    teachers: Sequence[Any],
+    table: LabeledTable,
+    params: Mapping[str, Any] | None,
+    weights: Sequence[float] | None,
+    fitted: str,
+    random_state: int,
+) -> Source:
+    if not teachers:
+        raise ParameterError("the list of teachers is empty; give at least one.")
+    share = checked_weights(weights, len(teachers))
+    if len(teachers) > 1:
+        _no_params(params, "a list of teachers")
+    sources = [
+        resolve_source(t, table, params=params, fitted=fitted, random_state=random_state)
+        for t in teachers
+    ]
+
+    def label(train: LabeledTable, **options: Any) -> TeacherLabels:
+        step = options.pop("on_step", None)
+        parts = []
+        for i, source in enumerate(sources):
+            parts.append(source.label(train, **options))
+            if step is not None:
+                step(i + 1, len(sources))
+        kept = [p.given for p in parts if p.given is not None]
+        given = np.tensordot(share, np.stack(kept), axes=1) if len(kept) == len(parts) else None
+        members = [p.teacher for p in parts]
+        known = None not in members
+        return TeacherLabels(
+            values=np.tensordot(share, np.stack([p.values for p in parts]), axes=1),
+            teacher=EnsembleTeacher(members, share, train.classes, TableSchema.fit(train.X))
+            if known
+            else None,
+            provenance=max((p.provenance for p in parts), key=PROVENANCES.index),
+            folds=max(p.folds for p in parts),
+            fit_seconds=sum(p.fit_seconds for p in parts),
+            seconds=sum(p.seconds for p in parts),
+            given=given,
+        )
+
+    name = " + ".join(s.name for s in sources)
+    whole = [s.identity for s in sources]
+    identity = None if None in whole else {"members": whole, "weights": share.tolist()}
+    return Source(name, label, identity)
+
+
+def _looks_like_file(text: str) -> bool:
+    return Path(text).suffix != "" or "/" in text or Path(text).is_file()
+
+
+def _is_frame(teacher: Any) -> bool:
+    return hasattr(teacher, "columns") and hasattr(teacher, "shape")
+
+
+def _no_params(params: Mapping[str, Any] | None, what: str) -> None:
+    if params:
+        raise ParameterError(
+            f"teacher parameters ({', '.join(params)}) cannot be used with {what}, which is not "
+            "fitted here; leave them out."
+        )
+
+
+def _unfrozen(teacher: Any) -> Any:
+    from sklearn.frozen import FrozenEstimator
+
+    return teacher.estimator if isinstance(teacher, FrozenEstimator) else teacher
+
+
+def _check_kind(teacher: Any, table: LabeledTable) -> None:
+    from sklearn.base import is_classifier
+
+    name = type(teacher).__name__
+    try:
+        classifier = is_classifier(teacher)
+    except (AttributeError, TypeError, KDError):
+        classifier = hasattr(teacher, "predict_proba")
+    if table.classes is None and classifier:
+        raise ParameterError(f"the teacher {name} is a classifier, but the task is regression.")
+    if table.classes is None:
+        return
+    if not hasattr(teacher, "predict_proba"):
+        raise ParameterError(
+            f"the teacher {name} has no predict_proba, so it gives no soft labels; use a "
+            "probabilistic model, or calibrate it (CalibratedClassifierCV)."
+        )
+    own = np.asarray(getattr(teacher, "classes_", table.classes))
+    unknown = own[~np.isin(own, table.classes)]
+    if len(unknown):
+        raise FitError(
+            f"the teacher {name} predicts the class {str(unknown[0])!r}, which the table does not "
+            "have; use a teacher fitted on the same classes."
+        )
+
+
+def _path(estimator: Any) -> str:
+    return f"{type(estimator).__module__}.{type(estimator).__qualname__}"

@@ -1,0 +1,110 @@
+"""Asking a teacher once: its labels for the training rows, its answers for all others, its cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdcore.given import held_output, input_for
+from kdcore.labels import TeacherLabels
+from kdcore.latency import model_latency
+
+if TYPE_CHECKING:
+    from kdcore.label_cache import LabelCache
+    from kdcore.sources import Source
+    from kdcore.table import LabeledTable, RawTable
+
+__all__ = ["TeacherRun", "run_teacher"]
+
+
+@dataclass(frozen=True)
+class TeacherRun:
+    """All that students and verdicts need to know of a teacher.
+
+    Parameters
+    ----------
+    name : str
+    labels : TeacherLabels
+        Soft labels of the training rows; its ``teacher`` is None when they came from the cache.
+    held : array of shape (m, K) or (m,), optional
+        Its output for held-out rows; None when only labels of other rows were given.
+    unlabeled : array, optional
+        Its output for rows without a label.
+    latency : dict or None
+        Microseconds ``single`` and ``batch_per_row``.
+    size : int or None
+        Bytes of its model.
+    cached : bool, default=False
+    """
+
+    name: str
+    labels: TeacherLabels
+    held: np.ndarray | None
+    unlabeled: np.ndarray | None
+    latency: dict[str, float] | None
+    size: int | None
+    cached: bool = False
+
+
+def run_teacher(
+    source: Source,
+    train: LabeledTable,
+    held: LabeledTable,
+    unlabeled: RawTable | None = None,
+    *,
+    folds: int | str,
+    random_state: int,
+    n_jobs: int | None,
+    cache: LabelCache | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> TeacherRun:
+    """Fit (or ask) the teacher, unless the cache knows what it would say.
+
+    Parameters
+    ----------
+    source : Source
+    train, held : LabeledTable
+    unlabeled : LabeledTable, optional
+        Rows without labels; the teacher that knows all training rows labels them.
+    folds, random_state, n_jobs, on_step
+        See `kdcore.labels.out_of_fold`.
+    cache : LabelCache, optional
+    """
+    key = None
+    if cache is not None and source.identity is not None:
+        tables = [t for t in (train, held, unlabeled) if t is not None]
+        key = cache.key(source.identity, tables, folds=folds, random_state=random_state)
+        found = cache.get(key, source.name)
+        if found is not None:
+            return found
+    labels = source.label(
+        train, folds=folds, random_state=random_state, n_jobs=n_jobs, on_step=on_step
+    )
+    # Given labels belong to rows of the main table; they say nothing of a table of its own.
+    given = labels.given if held.source is train.source else None
+    run = TeacherRun(
+        name=source.name,
+        labels=labels,
+        held=held_output(labels.teacher, held, given),
+        unlabeled=None if unlabeled is None else held_output(labels.teacher, unlabeled),
+        latency=_latency(labels.teacher, held),
+        size=_size(labels.teacher),
+    )
+    if cache is not None and key is not None:
+        cache.put(key, run)
+    return run
+
+
+def _latency(teacher: Any, held: LabeledTable) -> dict[str, float] | None:
+    if teacher is None:
+        return None
+    ask = teacher.predict if held.classes is None else teacher.predict_proba
+    return model_latency(ask, input_for(teacher, held))
+
+
+def _size(teacher: Any) -> int | None:
+    size = getattr(teacher, "model_bytes", None)
+    return None if size is None else size()
