@@ -58,10 +58,6 @@ class BundleError(KDError):
     """A bundle is missing, damaged, unsafe, or made by a newer kdcore."""
 
 
-class KDWarning(UserWarning):
-    """Something works, but not in the way that was asked for; it says how, and what to do."""
-
-
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest known name, else an empty string."""
     match = difflib.get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.6)

@@ -136,7 +136,9 @@ class Student(BaseEstimator):
             targets = targets.plain()
         encoder.fit(frame[self.selected_features_], targets, targets.sample_weight)
         self.encoder_ = encoder
-        self.fit_encoded(encoder.transform(frame), targets, loss)
+        prepare = getattr(loss, "prepared", None)
+        ready = loss if prepare is None else prepare(targets)
+        self.fit_encoded(encoder.transform(frame), targets, ready)
 
     def _chosen(self, names: list[str]) -> list[str]:
         if self.features is None:

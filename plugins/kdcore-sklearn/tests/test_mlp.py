@@ -35,7 +35,7 @@ def distance(model, fresh):
 @every_task
 def test_the_teacher_makes_a_better_student_than_labels(task):
     """Labels are noisy; who has a teacher must not pay for it."""
-    data, fresh = tiny_data(task, n_rows=600), tiny_data(task, n_rows=600, seed=1)
+    data, fresh = tiny_data(task, n_rows=250), tiny_data(task, n_rows=600, seed=1)
     if task == "regression":
         data.y[:] += 3 * np.random.default_rng(0).standard_normal(len(data))
     taught = KINDS[task](alpha=1.0).fit(data.X, tiny_targets(data))
@@ -184,3 +184,30 @@ def test_a_wrong_parameter_is_refused_by_its_name(params, message):
     data = tiny_data("binary")
     with pytest.raises(ParameterError, match=message):
         MLPStudentClassifier(**params).fit(data.X, data.y)
+
+
+def test_losses_of_regression_do_in_a_student_what_they_promise():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.uniform(-2, 2, 1500), "b": rng.standard_normal(1500)})
+    truth = 100 * table["a"].to_numpy()
+    noise = rng.exponential(30, 1500)
+    high = MLPStudentRegressor(loss="quantile:q=0.9").fit(table, truth + noise)
+    assert (truth + noise < high.predict(table)).mean() == pytest.approx(0.9, abs=0.04)
+    wild = truth + np.where(rng.random(1500) < 0.1, 5000.0, 0.0)
+    robust = MLPStudentRegressor(loss="huber").fit(table, wild)
+    squared = MLPStudentRegressor().fit(table, wild)
+    assert np.abs(robust.predict(table) - truth).mean() < 20
+    assert np.abs(squared.predict(table) - truth).mean() > 100
+
+
+def test_damping_protects_a_student_from_labels_that_its_teacher_does_not_believe():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.uniform(-2, 2, 800)})
+    truth = 100 * table["a"].to_numpy()
+    wild = truth + np.where(rng.random(800) < 0.1, 5000.0, 0.0)
+    errors = {}
+    for loss in ("blend", "damped_blend"):
+        student = MLPStudentRegressor(loss=loss, alpha=0.5)
+        student.fit(table, wild, teacher_output=truth + rng.standard_normal(800))
+        errors[loss] = np.abs(student.predict(table) - truth).mean()
+    assert errors["damped_blend"] < 0.1 * errors["blend"]

@@ -32,7 +32,7 @@ def merge_rows(Z: np.ndarray, targets: SoftTargets) -> tuple[np.ndarray, SoftTar
         Their weights add up to those of the n rows.
     """
     # Adding zero turns -0.0 into 0.0, which is equal but has other bytes.
-    parts = [np.ascontiguousarray(Z + np.float32(0))]
+    parts: list[np.ndarray] = [Z + np.float32(0)]
     labels = np.nan_to_num(targets.labels, nan=np.inf) if targets.classes is None else None
     parts.append(targets.labels[:, None] if labels is None else labels[:, None] + 0.0)
     if targets.teacher is not None:

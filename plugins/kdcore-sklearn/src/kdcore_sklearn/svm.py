@@ -186,14 +186,15 @@ class _SVMStudent:
         centers, coef = self._expansion()
         return kernel_model(centers, (coef @ turn).T, shift, gamma=self.gamma_, link=link)
 
-    @available_if(lambda self: self.kernel == "linear")
+    @available_if(lambda self: self.kernel == "linear")  # type: ignore[untyped-decorator]
     def encoded_importances(self) -> np.ndarray:
         """Mean absolute coefficient of each encoded column; for the linear kernel only."""
         return np.abs(self.model_.coef_).mean(axis=0)
 
     def _check(self) -> None:
         def above(value: Any, least: float) -> bool:
-            return isinstance(value, Real) and not isinstance(value, bool) and value > least
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            return number and float(value) > least
 
         rules = {
             "kernel": (self.kernel in _KERNELS, f"be one of {', '.join(_KERNELS)}"),
