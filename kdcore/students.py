@@ -131,12 +131,14 @@ class Student(BaseEstimator):
         self.selected_features_ = self._chosen(list(map(str, frame.columns)))
         self._all_features = list(map(str, frame.columns))
         encoder: Encoder = make_encoder(self.encoder)
-        # With alpha = 0 nothing may come from the teacher, the order of categories included.
-        ignored = loss.alpha == 0 and not targets.unlabeled.any()
-        guide = targets.plain() if ignored else targets
-        encoder.fit(frame[self.selected_features_], guide, targets.sample_weight)
+        if loss.alpha == 0 and not targets.unlabeled.any():
+            # Nothing may come from the teacher: neither the order of categories nor of rows.
+            targets = targets.plain()
+        encoder.fit(frame[self.selected_features_], targets, targets.sample_weight)
         self.encoder_ = encoder
-        self.fit_encoded(encoder.transform(frame), targets, loss)
+        prepare = getattr(loss, "prepared", None)
+        ready = loss if prepare is None else prepare(targets)
+        self.fit_encoded(encoder.transform(frame), targets, ready)
 
     def _chosen(self, names: list[str]) -> list[str]:
         if self.features is None:
