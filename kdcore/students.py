@@ -131,10 +131,10 @@ class Student(BaseEstimator):
         self.selected_features_ = self._chosen(list(map(str, frame.columns)))
         self._all_features = list(map(str, frame.columns))
         encoder: Encoder = make_encoder(self.encoder)
-        if loss.alpha == 0 and not targets.unlabeled.any():
-            # Nothing may come from the teacher: neither the order of categories nor of rows.
-            targets = targets.plain()
-        encoder.fit(frame[self.selected_features_], targets, targets.sample_weight)
+        # With alpha = 0 nothing may come from the teacher, the order of categories included.
+        ignored = loss.alpha == 0 and not targets.unlabeled.any()
+        guide = targets.plain() if ignored else targets
+        encoder.fit(frame[self.selected_features_], guide, targets.sample_weight)
         self.encoder_ = encoder
         prepare = getattr(loss, "prepared", None)
         ready = loss if prepare is None else prepare(targets)

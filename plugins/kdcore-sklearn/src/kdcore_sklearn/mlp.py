@@ -209,7 +209,7 @@ class MLPStudentClassifier(_MLPStudent, ClassifierStudent):
     )
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
-        Z, targets = merge_rows(Z, targets)
+        Z, targets = merge_rows(Z, targets, loss.alpha)
         binary = targets.n_classes == 2
         logits = (_both, _margin) if binary else (_same, _same)
         network = self._train(Z, targets, loss, 1 if binary else targets.n_classes, logits)
@@ -230,7 +230,7 @@ class MLPStudentRegressor(_MLPStudent, RegressorStudent):
     )
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
-        Z, targets = merge_rows(Z, targets)
+        Z, targets = merge_rows(Z, targets, loss.alpha)
         values, weight = targets.blended(loss.alpha), targets.sample_weight
         shift = float(np.average(values, weights=weight))
         scale = float(np.sqrt(np.average((values - shift) ** 2, weights=weight))) or 1.0

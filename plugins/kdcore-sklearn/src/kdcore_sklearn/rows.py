@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["merge_rows"]
 
 
-def merge_rows(Z: np.ndarray, targets: SoftTargets) -> tuple[np.ndarray, SoftTargets]:
+def merge_rows(
+    Z: np.ndarray, targets: SoftTargets, alpha: float = 1.0
+) -> tuple[np.ndarray, SoftTargets]:
     """Encoded rows and their targets, sorted, each combination of values once.
 
     Parameters
     ----------
     Z : array of shape (n, d), float32
     targets : SoftTargets of n rows
+    alpha : float, default=1.0
+        The teacher's share; with 0 a teacher has no say in the order of labelled rows either.
 
     Returns
     -------
@@ -31,6 +35,8 @@ def merge_rows(Z: np.ndarray, targets: SoftTargets) -> tuple[np.ndarray, SoftTar
     targets : SoftTargets of m rows
         Their weights add up to those of the n rows.
     """
+    if alpha == 0 and not targets.unlabeled.any():
+        targets = targets.plain()
     # Adding zero turns -0.0 into 0.0, which is equal but has other bytes.
     parts: list[np.ndarray] = [Z + np.float32(0)]
     labels = np.nan_to_num(targets.labels, nan=np.inf) if targets.classes is None else None

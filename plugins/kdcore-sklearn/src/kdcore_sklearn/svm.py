@@ -222,7 +222,7 @@ class SVMStudentClassifier(_SVMStudent, ClassifierStudent):
     )
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
-        Z, targets = merge_rows(Z, targets)
+        Z, targets = merge_rows(Z, targets, loss.alpha)
         blend, weight = loss.blend(targets), targets.sample_weight
         Y = 2 * (blend[:, 1:] if targets.n_classes == 2 else blend) - 1
         left_out = self._machine(Z, Y, weight)
@@ -243,7 +243,7 @@ class SVMStudentRegressor(_SVMStudent, RegressorStudent):
     ).format(base="RegressorStudent", attributes="")
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
-        Z, targets = merge_rows(Z, targets)
+        Z, targets = merge_rows(Z, targets, loss.alpha)
         values, weight = loss.blend(targets), targets.sample_weight
         middle = np.average(values, weights=weight)
         self.scale_ = float(np.sqrt(np.average((values - middle) ** 2, weights=weight))) or 1.0
