@@ -18,6 +18,7 @@ from kdcore import KDError
 from kdcore.bundle import pack
 from kdcore.columns import Column, category_keys, numeric_values
 from kdcore.encoders import OrdinalEncoder, StandardEncoder
+from kdcore.given import GivenLabels
 from kdcore.graph import linear_model
 from kdcore.schema import TableSchema
 from kdcore.table import labeled, read_table
@@ -166,3 +167,9 @@ def test_a_bundle_predicts_a_polars_table_without_pandas(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     bundle = kdcore.load(tmp_path / "student.kd")
     assert done.stdout.strip() == str(bundle.predict(data.X).tolist())
+
+
+def test_given_labels_are_found_by_class_in_any_order():
+    table = pl.DataFrame({"proba_c": [0.1, 0.2], "proba_a": [0.6, 0.3], "proba_b": [0.3, 0.5]})
+    got = GivenLabels(table).read(2, np.array(["a", "b", "c"]))
+    np.testing.assert_allclose(got, [[0.6, 0.3, 0.1], [0.3, 0.5, 0.2]])
