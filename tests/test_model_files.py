@@ -162,7 +162,11 @@ def test_digits_of_doubles_are_not_lost(path):
 def test_what_does_not_fit_the_table_is_named(path, shape, change, message):
     with pytest.raises(KDError, match=message):
         kdcore.distill(
-            change(table()), target="label", teacher=write(path, **shape), fitted="held-out"
+            change(table()),
+            target="label",
+            teacher=write(path, **shape),
+            fitted="held-out",
+            student=SoftmaxStudent(),
         )
 
 
