@@ -220,10 +220,12 @@ def test_both_readmes_name_the_same_commands() -> None:
 
 def needed(code: str) -> set[str]:
     """Return the distributions that an example needs beyond the core."""
-    names = set(re.findall(r"\b(?:teacher|student)=\"(\w+)\"", code))
+    names = set(re.findall(r"\"(\w+)\"", code))
+    modules = re.findall(r"\b(?:from|import) (kdcore_\w+)", code)
     from kdcore.hints import OFFICIAL
 
-    return {OFFICIAL[r][n] for r in OFFICIAL for n in names if n in OFFICIAL[r]}
+    named = {OFFICIAL[r][n] for r in OFFICIAL for n in names if n in OFFICIAL[r]}
+    return named | {module.replace("_", "-") for module in modules}
 
 
 def installed(distribution: str) -> bool:
