@@ -112,6 +112,7 @@ def test_every_command_and_option_has_a_help_text(name: str) -> None:
     command = COMMANDS[name]
     assert not command.hidden
     assert (command.help or "").strip(), f"{name} has no help text"
+    assert "\\b" not in (command.help or ""), f"{name}: a doubled backslash is shown as it is"
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.hidden or (parameter.help or "").strip(), (
