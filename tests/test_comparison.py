@@ -203,6 +203,17 @@ def test_a_damaged_pair_is_made_again(counted, tmp_path, content):
     assert again.pairs[0]["student"]["metrics"] == first.pairs[0]["student"]["metrics"]
 
 
+def test_what_a_kill_left_half_written_is_no_pair(counted, tmp_path):
+    options = {"target": "target", "teachers": ["counted"], "output": tmp_path}
+    kdcore.compare(iris(), students=[SoftmaxStudent()], **options)
+    (kept,) = tmp_path.rglob("*.json")
+    kept.rename(kept.with_name(f".{kept.name}.x7k2.json"))
+    fits = len(counted)
+    kdcore.compare(iris(), students=[SoftmaxStudent()], **options)
+    assert len(counted) > fits
+    assert kept.exists()
+
+
 def test_a_folder_that_cannot_be_made_is_named(counted, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(KDError, match="cannot write to the folder"):

@@ -58,7 +58,7 @@ def label_command(
     The columns are proba_CLASS for each class, or prediction in regression. A Parquet file also
     says how the labels were made, so that `kd distill --teacher-proba FILE` can tell.
 
-    \\b
+    \b
     Examples:
       kd label adult.parquet -t target --teacher xgboost -o labels.parquet
       kd distill adult.parquet -t target --teacher-proba labels.parquet --student decision_tree
