@@ -11,19 +11,24 @@ objectives, and torch through ``logits.backward(gradient)``.
 
 from __future__ import annotations
 
-import inspect
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kdcore.errors import ParameterError, suggest
+from kdcore.errors import ParameterError
 from kdcore.targets import logits_of
 
 if TYPE_CHECKING:
     from kdcore.targets import SoftTargets
 
-__all__ = ["KL", "Blend", "Brier", "LogitMSE", "Loss", "make_loss"]
+__all__ = [
+    "KL",
+    "Blend",
+    "Brier",
+    "LogitMSE",
+    "Loss",
+]
 
 
 class Loss:
@@ -321,117 +326,3 @@ def _like(logits: Any, targets: SoftTargets, key: tuple[Any, ...], make: Any) ->
             None if part is None else xp.asarray(part, dtype=logits.dtype) for part in make(targets)
         )
     return tuple(targets._cache[full])
-
-
-def make_loss(
-    loss: str | Any | None,
-    *,
-    alpha: float,
-    temperature: float,
-    task: str,
-    n_classes: int = 0,
-    gradient: bool = True,
-    student: str = "this student",
-) -> Loss:
-    """The loss of a student, refused early if it does not suit the task or the student.
-
-    Parameters
-    ----------
-    loss : str or callable or None
-        A registered name, which parameters may follow as in ``"huber:delta=2"``, or
-        ``loss(alpha=..., temperature=...)``. None: ``"kl"``, or ``"blend"`` in regression.
-    alpha, temperature : float
-    task : {"binary", "multiclass", "regression"}
-    n_classes : int
-    gradient : bool, default=True
-        Whether the student minimises the loss itself; else it needs plain targets.
-    student : str, default="this student"
-        How an error calls the student.
-
-    Raises
-    ------
-    ParameterError
-        When the loss is for another task, degenerates for so few classes, or cannot be given as
-        plain targets; the message names losses that work.
-    UnknownNameError
-        When no loss has that name.
-    """
-    if loss is not None and not isinstance(loss, str):
-        if not callable(loss):
-            raise ParameterError(
-                f"loss={loss!r} must be a name, or something to call with alpha and temperature, "
-                "such as the class of a loss."
-            )
-        return _checked(loss(alpha=alpha, temperature=temperature), gradient, student)
-
-    from kdcore.registry import default_registry
-
-    registry = default_registry()
-    default = "blend" if task == "regression" else "kl"
-    name, params = _split(default if loss is None else loss)
-    spec = registry.get("loss", name)
-
-    def suits(s: Any) -> bool:
-        return (
-            task in s.tasks
-            and (task == "regression" or n_classes >= s.min_classes)
-            and (gradient or s.target_only)
-        )
-
-    if not suits(spec):
-        usable = sorted(n for n, s in registry.specs("loss").items() if suits(s))
-        if task not in spec.tasks:
-            why = f"is not for {task} tasks"
-        elif task != "regression" and n_classes < spec.min_classes:
-            why = f"degenerates below {spec.min_classes} classes, and there are {n_classes}"
-        else:
-            why = f"cannot be given as plain targets, which {student} needs"
-        raise ParameterError(f"loss={name!r} {why}; use one of {', '.join(usable)}.")
-    if params:
-        own = inspect.signature(spec.resolve()).parameters
-        known = [key for key in own if key not in ("alpha", "temperature")]
-        for key in params:
-            if key not in known:
-                raise ParameterError(
-                    f"the loss {name!r} has no parameter {key!r}."
-                    + (suggest(key, known) or f" It has: {', '.join(known) or 'none'}.")
-                )
-    made = registry.create("loss", name, alpha=alpha, temperature=temperature, **params)
-    return _checked(made, gradient, student)
-
-
-def _split(text: str) -> tuple[str, dict[str, Any]]:
-    """Name and parameters of ``"name:key=value,key=value"``."""
-    name, colon, rest = text.partition(":")
-    params: dict[str, Any] = {}
-    for part in rest.split(",") if colon else []:
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip():
-            raise ParameterError(
-                f"loss={text!r}: write parameters as in 'huber:delta=2', separated by commas."
-            )
-        try:
-            params[key.strip()] = float(value)
-        except ValueError:
-            params[key.strip()] = value.strip()
-    return name.strip(), params
-
-
-def _checked(loss: Loss, gradient: bool, student: str) -> Loss:
-    kind = type(loss)
-    if gradient and getattr(kind, "value_and_grad", None) is Loss.value_and_grad:
-        raise ParameterError(
-            f"the loss {kind.__name__} has no gradient, which {student} needs; implement "
-            "value_and_grad."
-        )
-    if not gradient and getattr(kind, "blend", None) is Loss.blend:
-        raise ParameterError(
-            f"the loss {kind.__name__} cannot be given as plain targets, which {student} needs; "
-            "implement blend."
-        )
-    if not gradient and loss.temperature != 1:
-        raise ParameterError(
-            f"temperature={loss.temperature:g} cannot be used by {student}: it is fitted to plain "
-            "targets and cannot soften its own side; leave temperature at 1."
-        )
-    return loss

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kdcore.encoders import make_encoder
 from kdcore.errors import ParameterError, suggest
-from kdcore.losses import make_loss
+from kdcore.loss_choice import make_loss
 from kdcore.registry import default_registry
 from kdcore.students import Student
 

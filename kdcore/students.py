@@ -18,7 +18,8 @@ from sklearn.utils.validation import (
 from kdcore.columns import MISSING, category_key
 from kdcore.encoders import Encoder, make_encoder, raw_importances
 from kdcore.errors import DataError, ParameterError, suggest
-from kdcore.losses import Loss, make_loss
+from kdcore.loss_choice import make_loss
+from kdcore.losses import Loss
 from kdcore.schema import as_frame
 from kdcore.targets import SoftTargets, encode_labels
 

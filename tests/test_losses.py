@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from kdcore import Loss, LossSpec, SoftTargets, register
 from kdcore.errors import ParameterError, UnknownNameError
-from kdcore.losses import KL, Blend, Brier, LogitMSE, make_loss
+from kdcore.loss_choice import make_loss
+from kdcore.losses import KL, Blend, Brier, LogitMSE
 from kdcore.registry import default_registry
 from kdcore.targets import logits_of, softmax
 

@@ -8,7 +8,8 @@ from scipy.optimize import minimize
 
 from kdcore.builtin import kd_losses
 from kdcore.errors import ParameterError
-from kdcore.losses import Blend, make_loss
+from kdcore.loss_choice import make_loss
+from kdcore.losses import Blend
 from kdcore.regression_losses import DampedBlend, Huber, Quantile, robust_scale
 from kdcore.targets import SoftTargets
 from kdcore.testing import iter_checks
