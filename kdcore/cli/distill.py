@@ -15,6 +15,7 @@ from kdcore.cli.options import (
     parameters,
     progress,
     run_options,
+    teacher_options,
     weights,
 )
 
@@ -27,21 +28,7 @@ __all__ = ["distill_command", "teacher_of"]
 @click.command("distill")
 @click.argument("data")
 @data_options
-@click.option(
-    "--teacher",
-    metavar="NAME",
-    shell_complete=names("teacher"),
-    help="The strong model; `kd plugins` lists names; several with commas are averaged. "
-    "xgboost unless given.",
-)
-@click.option(
-    "--teacher-param",
-    "teacher_params",
-    multiple=True,
-    metavar="K=V",
-    callback=parameters,
-    help="Parameter of the teacher; may be repeated.",
-)
+@teacher_options
 @click.option(
     "--teacher-model",
     metavar="FILE",

@@ -9,7 +9,7 @@ import click
 
 from kdcore.cli.common import echo_json
 from kdcore.cli.distill import teacher_of
-from kdcore.cli.options import cache_of, label_options, names, parameters, progress
+from kdcore.cli.options import cache_of, label_options, progress, teacher_options
 from kdcore.errors import KDError
 
 __all__ = ["label_command"]
@@ -18,22 +18,7 @@ __all__ = ["label_command"]
 @click.command("label")
 @click.argument("data")
 @click.option("--target", "-t", required=True, metavar="COL", help="Column to predict.")
-@click.option(
-    "--teacher",
-    default="xgboost",
-    show_default=True,
-    metavar="NAME",
-    shell_complete=names("teacher"),
-    help="The strong model; `kd plugins` lists names; several with commas are averaged.",
-)
-@click.option(
-    "--teacher-param",
-    "teacher_params",
-    multiple=True,
-    metavar="K=V",
-    callback=parameters,
-    help="Parameter of the teacher; may be repeated.",
-)
+@teacher_options
 @click.option("--task", default="auto", show_default=True, metavar="TASK", help="As in kd distill.")
 @click.option("--sample-weight", metavar="COL", help="Column of row weights.")
 @click.option(
@@ -43,7 +28,7 @@ __all__ = ["label_command"]
 @label_options
 def label_command(
     data: str,
-    teacher: str,
+    teacher: str | None,
     output: str,
     force: bool,
     as_json: bool,
@@ -75,7 +60,7 @@ def label_command(
     with progress(show=not quiet) as on_progress:
         table, labels, name, cached = label_table(
             data,
-            teacher=teacher_of(teacher),
+            teacher=teacher_of(teacher) or "xgboost",
             random_state=seed,
             n_jobs=jobs,
             cache=cache_of(no_cache),

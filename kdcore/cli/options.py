@@ -138,6 +138,24 @@ label_options = _all(
     click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr."),
 )
 
+teacher_options = _all(
+    click.option(
+        "--teacher",
+        metavar="NAME",
+        shell_complete=names("teacher"),
+        help="The strong model; `kd plugins` lists names; several with commas are averaged. "
+        "xgboost unless given.",
+    ),
+    click.option(
+        "--teacher-param",
+        "teacher_params",
+        multiple=True,
+        metavar="K=V",
+        callback=parameters,
+        help="Parameter of the teacher; may be repeated.",
+    ),
+)
+
 run_options = _all(
     click.option(
         "--unlabeled",
