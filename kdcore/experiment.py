@@ -135,6 +135,11 @@ def distill(
         fitted=fitted,
         random_state=random_state,
     )
+    if fitted != "in-sample" and not source.was_fitted:
+        raise ParameterError(
+            f"fitted={fitted!r} (--fitted) is for a teacher that comes fitted, which {source.name} "
+            "does not; leave it out."
+        )
     learner = resolve_student(
         student,
         task=rows.train.task,

@@ -43,12 +43,15 @@ class Source:
         Plain data that tells this teacher from others, for caching; None if there is none.
     can_be_asked : bool, default=True
         Whether it can label other rows too; given labels cannot.
+    was_fitted : bool, default=False
+        Whether it came fitted, so that what the user says of that has a meaning.
     """
 
     name: str
     label: Callable[..., TeacherLabels]
     identity: Any = None
     can_be_asked: bool = True
+    was_fitted: bool = False
 
 
 def resolve_source(
@@ -113,7 +116,8 @@ def resolve_source(
         _no_params(params, "a callable")
         name = getattr(teacher, "__name__", type(teacher).__name__)
         return _from_fitted(CallableTeacher(teacher, table.classes), name, "given")
-    if done or (asked and hasattr(teacher, "predict") and is_fitted(teacher)):
+    was_fitted = done or (asked and hasattr(teacher, "predict") and is_fitted(teacher))
+    if was_fitted:
         if fitted == "refit" and not done:
             from sklearn.base import clone
 
@@ -122,8 +126,13 @@ def resolve_source(
             _no_params(params, "a fitted teacher")
             _check_kind(teacher, table)
             model = FittedTeacher(_unfrozen(teacher), table.classes)
-            how = "in-sample" if fitted == "refit" else fitted
-            return _from_fitted(model, type(_unfrozen(teacher)).__name__, how)
+            name = type(_unfrozen(teacher)).__name__
+            if fitted == "refit":
+                raise ParameterError(
+                    f"the teacher {name} has no fit, so no clone of it can be fitted; say "
+                    "fitted='in-sample' or 'held-out'."
+                )
+            return _from_fitted(model, name, fitted)
     found = resolve_teacher(teacher, task=table.task, params=params, random_state=random_state)
 
     def label(train: LabeledTable, **options: Any) -> TeacherLabels:
@@ -137,7 +146,7 @@ def resolve_source(
         )
 
     if not isinstance(teacher, str):
-        return Source(found.name, label)
+        return Source(found.name, label, was_fitted=was_fitted)
     identity = {
         "class": _path(found.estimator),
         "params": repr(sorted(found.estimator.get_params().items())),
@@ -177,7 +186,7 @@ def _from_fitted(model: Any, name: str, provenance: str) -> Source:
             seconds=time.perf_counter() - start,
         )
 
-    return Source(name, label)
+    return Source(name, label, was_fitted=provenance != "given")
 
 
 def _from_given(given: GivenLabels, table: LabeledTable) -> Source:
@@ -241,7 +250,13 @@ def _ensemble(
     name = " + ".join(s.name for s in sources)
     whole = [s.identity for s in sources]
     identity = None if None in whole else {"members": whole, "weights": share.tolist()}
-    return Source(name, label, identity, all(s.can_be_asked for s in sources))
+    return Source(
+        name,
+        label,
+        identity,
+        can_be_asked=all(s.can_be_asked for s in sources),
+        was_fitted=any(s.was_fitted for s in sources),
+    )
 
 
 def _looks_like_file(text: str) -> bool:

@@ -20,6 +20,10 @@ import kdcore
 from kdcore import GivenLabels, KDError
 from kdcore.errors import KDWarning
 from kdcore.given import checked_weights
+from kdcore.sources import resolve_source
+from kdcore.splits import prepare
+from kdcore.student_run import soft_targets
+from kdcore.teacher_run import run_teacher
 
 
 def table(n: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -110,6 +114,31 @@ class TestAFittedTeacher:
     def test_parameters_for_it_are_refused_since_nothing_is_fitted(self):
         with pytest.raises(KDError, match=r"teacher parameters \(C\) cannot be used"):
             distill(fitted_elsewhere(), teacher_params={"C": 2})
+
+    @pytest.mark.parametrize(
+        ("teacher", "name"),
+        [
+            (LogisticRegression(), "LogisticRegression"),
+            (lambda X: np.full((len(X), 3), 1 / 3), "<lambda>"),
+            (GivenLabels(np.full((200, 3), 1 / 3)), "given labels"),
+        ],
+        ids=["unfitted", "callable", "given"],
+    )
+    def test_what_it_was_fitted_on_is_not_said_of_others(self, teacher, name):
+        with pytest.raises(KDError, match=f"fitted, which {name} does not"):
+            distill(teacher, fitted="held-out")
+
+    def test_what_has_no_fit_cannot_be_fitted_anew(self):
+        class Answers:
+            def __init__(self) -> None:
+                inner = fitted_elsewhere()
+                self.classes_, self.predict_proba = inner.classes_, inner.predict_proba
+
+            def predict(self, X: Any) -> Any:
+                return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+        with pytest.raises(KDError, match="Answers has no fit"):
+            distill(Answers(), fitted="refit")
 
     def test_a_word_that_is_not_known_is_refused(self):
         with pytest.raises(KDError, match="fitted='maybe'"):
@@ -261,8 +290,16 @@ class TestUnlabeledRows:
 
     def test_row_weights_leave_them_an_average_weight(self):
         data = table().assign(weight=np.linspace(1, 3, 200))
-        options = {"sample_weight": "weight", "fitted": "held-out", "data": data}
-        distill(fitted_elsewhere(), unlabeled=table(50, seed=2), **options)
+        rows = prepare(
+            data, target="label", sample_weight="weight", extra=table(50, seed=2), test=data
+        )
+        source = resolve_source(fitted_elsewhere(), rows.table, fitted="held-out")
+        run = run_teacher(
+            source, rows.train, rows.held, rows.extra, folds="auto", random_state=0, n_jobs=1
+        )
+        _, targets = soft_targets(rows, run)
+        np.testing.assert_allclose(targets.sample_weight[:200], data["weight"])
+        np.testing.assert_allclose(targets.sample_weight[200:], 2.0)
 
     def test_a_missing_column_is_named(self):
         with pytest.raises(KDError, match="'city'"):
