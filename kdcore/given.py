@@ -181,6 +181,9 @@ class FittedTeacher:
 
     def _columns(self, X: Any) -> Any:
         """The columns it was fitted on, where it tells them."""
+        if hasattr(self.model, "columns_of") and hasattr(X, "columns"):
+            # Files may hold other names than the table, such as underscores for blanks.
+            return self.model.columns_of(X)
         names = getattr(self.model, "feature_names_in_", None)
         if names is None or not hasattr(X, "columns"):
             return X
