@@ -45,6 +45,28 @@ def kd_losses() -> Iterator[LossSpec]:
         target_only=True,
         reference="Squared error to alpha * teacher + (1 - alpha) * label",
     )
+    yield LossSpec(
+        name="damped_blend",
+        summary="Like blend, but labels far from the teacher count for less.",
+        factory="kdcore.regression_losses:DampedBlend",
+        tasks=("regression",),
+        target_only=True,
+        reference="Takamoto, Morishita, Imaoka 2020, arXiv:2002.12597",
+    )
+    yield LossSpec(
+        name="huber",
+        summary="Squared error that turns linear for outliers; parameter delta.",
+        factory="kdcore.regression_losses:Huber",
+        tasks=("regression",),
+        reference="Huber 1964, Robust estimation of a location parameter",
+    )
+    yield LossSpec(
+        name="quantile",
+        summary="Pinball loss: predicts a quantile; parameter q.",
+        factory="kdcore.regression_losses:Quantile",
+        tasks=("regression",),
+        reference="Koenker, Bassett 1978, Regression quantiles",
+    )
 
 
 @hookimpl

@@ -83,6 +83,8 @@ def numeric_values(values: Iterable[Any], column: Column) -> np.ndarray:
         message names the column and the value.
     """
     array = _as_array(values)
+    if array.ndim != 1:
+        raise DataError(f"column {column.name!r} holds nested values, expected numbers.")
     if array.dtype.kind in "OUS":
         array = np.array([_number(v, column) for v in array.tolist()], dtype=float)
     elif array.dtype.kind not in "buif":
@@ -109,6 +111,9 @@ def _is_missing(value: Any) -> bool:
     except TypeError:
         # pandas.NA is neither equal to itself nor unequal.
         return True
+    except ValueError:
+        # An array is many values, none of them missing for certain.
+        return False
 
 
 def _number(value: Any, column: Column) -> float:
@@ -123,6 +128,9 @@ def _number(value: Any, column: Column) -> float:
         value = text
     try:
         return float(value)
+    except OverflowError:
+        # Refused with the other numbers that float32 cannot hold.
+        return float("inf")
     except (TypeError, ValueError):
         if str(value) in ("<NA>", "NaT"):
             return float("nan")
@@ -140,6 +148,8 @@ def _as_array(values: Any) -> np.ndarray:
     if str(getattr(values, "type", "")).startswith("dictionary"):
         # Arrow's to_numpy gives a missing category the first one's name.
         return np.array(values.to_pylist(), dtype=object)
+    if hasattr(values, "to_pylist"):
+        return np.asarray(values.to_numpy(zero_copy_only=False))
     if hasattr(values, "to_numpy"):
         dtype = str(getattr(values, "dtype", ""))
         # pandas' nullable, categorical and text types only become arrays of objects safely.
@@ -148,6 +158,15 @@ def _as_array(values: Any) -> np.ndarray:
             return np.asarray(values.astype(object))
         return np.asarray(values.to_numpy())
     values = values if isinstance(values, (list, tuple)) else list(values)
-    array = np.asarray(values)
-    # numpy would turn a missing value among texts into the text "nan".
-    return np.array(values, dtype=object) if array.dtype.kind in "US" else array
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        # Nested values of different lengths.
+        array = np.empty((len(values), 0))
+    if array.ndim == 1 and array.dtype.kind not in "US":
+        return array
+    # numpy would turn a missing value among texts into the text "nan", and lists into columns.
+    out = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        out[i] = value
+    return out

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdcore.candidates import describe_error
 from kdcore.errors import KDError, ParameterError
 from kdcore.experiment import Progress
-from kdcore.files import atomic_path
+from kdcore.given import GivenLabels
+from kdcore.pair_store import PairStore, model_key
 from kdcore.resolve import resolve_student
 from kdcore.sources import resolve_source
 from kdcore.splits import Data, prepare
@@ -162,7 +162,7 @@ def compare(
     )
     step = on_progress or (lambda stage, done, total: None)
     total, done = len(teachers) * len(students), 0
-    store = _Store(output, rows, [folds, alpha, random_state, fitted])
+    store = PairStore(output, rows, [folds, alpha, random_state, fitted])
     pairs = []
     for teacher in teachers:
         ask = _once(
@@ -181,21 +181,21 @@ def compare(
         for student in students:
             params = (student_params or {}).get(_name(student))
             key = [
-                _name(teacher),
-                (teacher_params or {}).get(_name(teacher)),
-                _name(student),
-                params,
+                model_key(teacher, (teacher_params or {}).get(_name(teacher))),
+                model_key(student, params),
             ]
             pair = store.get(key)
             if pair is None:
                 try:
                     pair = _pair(ask(), student, params, rows, alpha, random_state)
                     store.put(key, pair)
-                except KDError as error:
+                except Exception as error:
+                    # A model may fail in ways that nobody thought of; the others go on.
+                    known = isinstance(error, KDError)
                     pair = {
                         "teacher": {"name": _name(teacher)},
                         "student": {"name": _name(student)},
-                        "error": str(error),
+                        "error": str(error) if known else f"unexpected {describe_error(error)}",
                     }
             pairs.append(pair)
             done += 1
@@ -244,6 +244,7 @@ def _pair(
         n_classes=0 if classes is None else len(classes),
         params=params,
         recipe={"alpha": alpha},
+        columns=list(rows.train.X.columns),
     )
     result = run_student(
         learner,
@@ -258,15 +259,15 @@ def _pair(
 
 def _once(make: Callable[[], TeacherRun]) -> Callable[[], TeacherRun]:
     """Call it on first use only; if it failed, fail the same way again."""
-    kept: list[TeacherRun | KDError] = []
+    kept: list[TeacherRun | Exception] = []
 
     def get() -> TeacherRun:
         if not kept:
             try:
                 kept.append(make())
-            except KDError as error:
+            except Exception as error:
                 kept.append(error)
-        if isinstance(kept[0], KDError):
+        if isinstance(kept[0], Exception):
             raise kept[0]
         return kept[0]
 
@@ -274,43 +275,10 @@ def _once(make: Callable[[], TeacherRun]) -> Callable[[], TeacherRun]:
 
 
 def _name(model: Any) -> str:
-    return model if isinstance(model, str) else type(model).__name__
-
-
-class _Store:
-    """Finished pairs in a folder, one file each, so that a killed run can go on."""
-
-    def __init__(self, folder: str | Path | None, rows: Data, settings: list[Any]) -> None:
-        self.folder = None if folder is None else Path(folder) / "pairs"
-        if self.folder is not None:
-            from kdcore.label_cache import fingerprint
-
-            tables = [t for t in (rows.train, rows.held, rows.extra) if t is not None]
-            self.base = json.dumps([[fingerprint(t) for t in tables], repr(settings)])
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise KDError(
-                    f"cannot write to the folder '{folder}': {error.strerror}; name another."
-                ) from error
-
-    def _path(self, key: list[Any]) -> Path | None:
-        if self.folder is None:
-            return None
-        name = hashlib.sha256((self.base + repr(key)).encode()).hexdigest()[:32]
-        return self.folder / f"{name}.json"
-
-    def get(self, key: list[Any]) -> dict[str, Any] | None:
-        path = self._path(key)
-        if path is None or not path.is_file():
-            return None
-        try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError:
-            return None
-
-    def put(self, key: list[Any], pair: dict[str, Any]) -> None:
-        path = self._path(key)
-        if path is not None:
-            with atomic_path(path) as temporary:
-                temporary.write_text(json.dumps(pair, ensure_ascii=False), encoding="utf-8")
+    if isinstance(model, (str, Path)):
+        return str(model)
+    if isinstance(model, (list, tuple)):
+        return " + ".join(map(_name, model))
+    if isinstance(model, GivenLabels) or hasattr(model, "__array__"):
+        return "given labels"
+    return getattr(model, "__name__", type(model).__name__)

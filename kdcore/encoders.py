@@ -249,11 +249,15 @@ def make_encoder(encoder: str | Encoder) -> Encoder:
     Raises
     ------
     ParameterError
-        When no encoder has that name.
+        When no encoder has that name, or it is no encoder.
     """
     from sklearn.base import clone
 
     if not isinstance(encoder, str):
+        if not hasattr(encoder, "get_params"):
+            raise ParameterError(
+                f"encoder={encoder!r} is neither a name ({', '.join(ENCODERS)}) nor an encoder."
+            )
         return clone(encoder)
     if encoder not in ENCODERS:
         raise ParameterError(

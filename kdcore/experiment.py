@@ -141,11 +141,8 @@ def distill(
         n_classes=0 if classes is None else len(classes),
         params=student_params,
         recipe={"alpha": alpha, "temperature": temperature, "loss": loss},
+        columns=list(rows.train.X.columns),
     )
-    if unlabeled is not None and isinstance(chosen, GivenLabels):
-        raise ParameterError(
-            "unlabeled rows need a teacher that can be asked; given labels cannot label them."
-        )
     clock.lap("read")
     run = run_teacher(
         source,

@@ -75,6 +75,12 @@ def prepare_folder(folder: str | Path, *, force: bool, names: tuple[str, ...]) -
     parent = folder
     while not parent.exists():
         parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise KDError(f"cannot write to the folder '{parent}'; name another with -o.")
+    try:
+        # os.access knows nothing of read-only file systems where root asks.
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise KDError(
+            f"cannot write to the folder '{parent}' ({error.strerror}); name another with -o."
+        ) from error
     return folder

@@ -1,12 +1,12 @@
-"""ONNX graphs: an encoder as a few wide operators, students' building blocks, and both in one.
+"""ONNX graphs: an encoder as a few wide operators, and encoder and student in one graph.
 
-Students write ``to_onnx()`` with the helpers here (or any converter): a model with one float
-input (N, d), the encoded columns, and one output, class probabilities (N, K) or values (N, 1).
+Students write ``to_onnx()`` with the building blocks of `kdcore.onnx_models`, whose names are
+here as well, or with any converter: a model with one float input (N, d), the encoded columns, and
+one output, class probabilities (N, K) or values (N, 1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from kdcore.encoders import OrdinalEncoder, StandardEncoder
 from kdcore.errors import KDError
+from kdcore.onnx_models import (
+    OPSETS,
+    OUTPUT,
+    constant,
+    kernel_model,
+    linear_model,
+    perceptron,
+    tree_ensemble,
+    value,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from kdcore.encoders import Encoder
@@ -25,30 +36,13 @@ __all__ = [
     "OPSETS",
     "OUTPUT",
     "build_graph",
+    "kernel_model",
     "linear_model",
+    "perceptron",
     "tree_ensemble",
 ]
 
-NUMERIC, CATEGORICAL, OUTPUT = "numeric", "categorical", "output"
-
-#: Operator sets of every graph that kdcore writes; a student's own model must use them too.
-OPSETS = {"": 20, "ai.onnx.ml": 3}
-_IR_VERSION = 9
-
-_TREE_FIELDS = (
-    "nodes_treeids",
-    "nodes_nodeids",
-    "nodes_featureids",
-    "nodes_values",
-    "nodes_modes",
-    "nodes_truenodeids",
-    "nodes_falsenodeids",
-    "nodes_missing_value_tracks_true",
-    "target_treeids",
-    "target_nodeids",
-    "target_ids",
-    "target_weights",
-)
+NUMERIC, CATEGORICAL = "numeric", "categorical"
 
 
 def build_graph(student: Any) -> onnx.ModelProto:
@@ -85,113 +79,6 @@ def build_graph(student: Any) -> onnx.ModelProto:
     return merged
 
 
-def linear_model(coef: np.ndarray, intercept: np.ndarray, *, link: str) -> onnx.ModelProto:
-    """``link(Z @ coef.T + intercept)`` as an ONNX model.
-
-    Parameters
-    ----------
-    coef : array of shape (K, d)
-        One row for a binary ``"logistic"`` model, which then gives two columns.
-    intercept : array of shape (K,)
-    link : {"identity", "logistic", "softmax"}
-    """
-    coef, intercept = np.atleast_2d(coef), np.atleast_1d(intercept)
-    if link == "logistic":
-        coef, intercept = np.vstack([-coef, coef]) / 2, np.hstack([-intercept, intercept]) / 2
-    nodes = [
-        helper.make_node("Gemm", ["Z", "weights", "bias"], ["scores"]),
-        helper.make_node("Identity", ["scores"], [OUTPUT])
-        if link == "identity"
-        else helper.make_node("Softmax", ["scores"], [OUTPUT], axis=1),
-    ]
-    weights = [_constant("weights", coef.T, np.float32), _constant("bias", intercept, np.float32)]
-    return _model(nodes, weights, ("Z", coef.shape[1]), (OUTPUT, coef.shape[0]))
-
-
-def tree_ensemble(
-    trees: Sequence[dict[str, np.ndarray]],
-    *,
-    n_features: int,
-    n_outputs: int,
-    base: Sequence[float] = (),
-    less_or_equal: bool,
-    link: str = "identity",
-) -> onnx.ModelProto:
-    """The sum of decision trees as an ONNX model whose decisions equal float32 Python's.
-
-    Parameters
-    ----------
-    trees : sequence of dict
-        Arrays over nodes: ``left`` and ``right`` (child positions, -1 in leaves), ``feature``,
-        ``threshold``, ``missing_left`` (bool), and ``value`` (nodes, n_outputs) or, for a tree
-        that feeds one output only, ``value`` (nodes,) with ``output`` (its position).
-    n_features, n_outputs : int
-    base : sequence of float, default=()
-        Added to each output.
-    less_or_equal : bool
-        Whether rows with ``x <= threshold`` go left; else those with ``x < threshold``.
-        Thresholds are rounded to float32 so that no float32 input changes sides.
-    link : {"identity", "logistic", "softmax"}, default="identity"
-        ``"logistic"`` turns one output into two probabilities.
-    """
-    fields: dict[str, list[Any]] = {key: [] for key in _TREE_FIELDS}
-    branch = "BRANCH_LEQ" if less_or_equal else "BRANCH_LT"
-    for number, tree in enumerate(trees):
-        leaf = tree["left"] < 0
-        n = len(leaf)
-        thresholds = _round_threshold(np.where(leaf, 0.0, tree["threshold"]), less_or_equal)
-        fields["nodes_treeids"] += [number] * n
-        fields["nodes_nodeids"] += range(n)
-        fields["nodes_featureids"] += np.where(leaf, 0, tree["feature"]).tolist()
-        fields["nodes_values"] += thresholds.tolist()
-        fields["nodes_modes"] += np.where(leaf, "LEAF", branch).tolist()
-        fields["nodes_truenodeids"] += np.where(leaf, 0, tree["left"]).tolist()
-        fields["nodes_falsenodeids"] += np.where(leaf, 0, tree["right"]).tolist()
-        fields["nodes_missing_value_tracks_true"] += (
-            np.where(leaf, 0, tree["missing_left"]).astype(int).tolist()
-        )
-        values = tree["value"]
-        outputs = [int(tree["output"])] if values.ndim == 1 else list(range(n_outputs))
-        values = values.reshape(n, len(outputs))
-        for node in np.flatnonzero(leaf):
-            fields["target_treeids"] += [number] * len(outputs)
-            fields["target_nodeids"] += [int(node)] * len(outputs)
-            fields["target_ids"] += outputs
-            fields["target_weights"] += values[node].astype(np.float32).tolist()
-    attributes: dict[str, Any] = {"n_targets": n_outputs, **fields}
-    if len(base):
-        attributes["base_values"] = [float(b) for b in base]
-    sums = OUTPUT if link == "identity" else "sums"
-    nodes = [
-        helper.make_node(
-            "TreeEnsembleRegressor",
-            ["Z"],
-            [sums],
-            domain="ai.onnx.ml",
-            **attributes,
-        )
-    ]
-    constants = []
-    if link == "logistic":
-        # Softmax of (-z/2, z/2) is (1 - sigmoid(z), sigmoid(z)), accurate at both ends.
-        constants = [_constant("halves", np.array([[-0.5, 0.5]]), np.float32)]
-        nodes.append(helper.make_node("MatMul", ["sums", "halves"], ["scores"]))
-        nodes.append(helper.make_node("Softmax", ["scores"], [OUTPUT], axis=1))
-        n_outputs = 2
-    elif link == "softmax":
-        nodes.append(helper.make_node("Softmax", ["sums"], [OUTPUT], axis=1))
-    return _model(nodes, constants, ("Z", n_features), (OUTPUT, n_outputs))
-
-
-def _round_threshold(values: np.ndarray, less_or_equal: bool) -> np.ndarray:
-    """float32 thresholds that send every float32 number to the side the float64 ones do."""
-    rounded = values.astype(np.float32)
-    if less_or_equal:
-        # x <= t for float32 x means x <= the largest float32 not above t.
-        return np.where(rounded > values, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-    return np.where(rounded < values, np.nextafter(rounded, np.float32(np.inf)), rounded)
-
-
 def _encoder_model(encoder: Encoder) -> onnx.ModelProto:
     if isinstance(encoder, StandardEncoder):
         nodes, constants, parts = _standard(encoder)
@@ -207,11 +94,11 @@ def _encoder_model(encoder: Encoder) -> onnx.ModelProto:
     schema = encoder.schema_
     inputs = []
     if schema.numeric:
-        inputs.append(_value(NUMERIC, TensorProto.FLOAT, len(schema.numeric)))
+        inputs.append(value(NUMERIC, TensorProto.FLOAT, len(schema.numeric)))
     if schema.categorical:
-        inputs.append(_value(CATEGORICAL, TensorProto.STRING, len(schema.categorical)))
-    output = _value("encoded", TensorProto.FLOAT, len(encoder.owners_))
-    return _wrap(helper.make_graph(nodes, "encoder", inputs, [output], constants))
+        inputs.append(value(CATEGORICAL, TensorProto.STRING, len(schema.categorical)))
+    output = value("encoded", TensorProto.FLOAT, len(encoder.owners_))
+    return wrap(helper.make_graph(nodes, "encoder", inputs, [output], constants))
 
 
 def _standard(
@@ -220,9 +107,9 @@ def _standard(
     nodes, constants, parts = [], [], []
     if encoder.schema_.numeric:
         constants += [
-            _constant("mean", encoder.mean_[None], np.float32),
-            _constant("scale", encoder.scale_[None], np.float32),
-            _constant("zero", np.zeros((1, 1)), np.float32),
+            constant("mean", encoder.mean_[None], np.float32),
+            constant("scale", encoder.scale_[None], np.float32),
+            constant("zero", np.zeros((1, 1)), np.float32),
         ]
         nodes += [
             helper.make_node("IsNaN", [NUMERIC], ["gaps"]),
@@ -232,7 +119,7 @@ def _standard(
         ]
         parts.append("filled")
         if len(encoder.missing_):
-            constants.append(_constant("with_gaps", encoder.missing_, np.int64))
+            constants.append(constant("with_gaps", encoder.missing_, np.int64))
             nodes += [
                 helper.make_node("Gather", ["gaps", "with_gaps"], ["some_gaps"], axis=1),
                 helper.make_node("Cast", ["some_gaps"], ["marks"], to=TensorProto.FLOAT),
@@ -252,11 +139,11 @@ def _standard(
             slots += [*table[:-2].tolist(), int(table[-1])]
             unseen.append(int(table[-2]))
         constants += [
-            _constant("unseen", np.array([unseen]), np.int64),
-            _constant("minus", np.zeros((1, 1)), np.int64),
-            _constant("width", np.array([width]), np.int64),
-            _constant("off_on", np.array([0, 1]), np.float32),
-            _constant("middle", np.array([1]), np.int64),
+            constant("unseen", np.array([unseen]), np.int64),
+            constant("minus", np.zeros((1, 1)), np.int64),
+            constant("width", np.array([width]), np.int64),
+            constant("off_on", np.array([0, 1]), np.float32),
+            constant("middle", np.array([1]), np.int64),
         ]
         nodes += [
             *_keyed(encoder, constants),
@@ -317,39 +204,10 @@ def _keyed(encoder: Encoder, constants: list[onnx.TensorProto]) -> list[onnx.Nod
     return [helper.make_node("StringConcat", ["column_marks", CATEGORICAL], ["keyed"])]
 
 
-def _model(
-    nodes: list[onnx.NodeProto],
-    constants: list[onnx.TensorProto],
-    source: tuple[str, int],
-    target: tuple[str, int],
-) -> onnx.ModelProto:
-    graph = helper.make_graph(
-        nodes,
-        "student",
-        [_value(source[0], TensorProto.FLOAT, source[1])],
-        [_value(target[0], TensorProto.FLOAT, target[1])],
-        constants,
-    )
-    return _wrap(graph)
-
-
-def _wrap(graph: onnx.GraphProto) -> onnx.ModelProto:
-    opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
-
-
-def _value(name: str, kind: int, width: int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, ["N", width])
-
-
-def _constant(name: str, values: np.ndarray, dtype: Any) -> onnx.TensorProto:
-    return numpy_helper.from_array(np.ascontiguousarray(values, dtype=dtype), name)
-
-
 def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
-    for value in (*model.graph.input, *model.graph.output):
-        if value.name == old:
-            value.name = new
+    for info in (*model.graph.input, *model.graph.output):
+        if info.name == old:
+            info.name = new
     for node in model.graph.node:
         for names in (node.input, node.output):
             for i, name in enumerate(names):

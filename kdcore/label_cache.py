@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import os
-import zipfile
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -33,8 +33,13 @@ def default_folder() -> Path:
     """``KD_CACHE_DIR``, or ``kdcore`` in the user's cache folder."""
     named = os.environ.get("KD_CACHE_DIR")
     if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    if not base:
+        try:
+            base = str(Path.home() / ".cache")
+        except RuntimeError:  # a user without a home
+            base = tempfile.gettempdir()
     return Path(base) / "kdcore"
 
 
@@ -79,27 +84,29 @@ class LabelCache:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 meta = json.loads(stored["meta"].tobytes())
                 arrays = {k: stored[k] for k in stored.files if k != "meta"}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            labels = TeacherLabels(
+                values=arrays["values"],
+                teacher=None,
+                provenance=meta["provenance"],
+                folds=meta["folds"],
+                fit_seconds=meta["fit_seconds"],
+                seconds=0.0,
+            )
+            run = TeacherRun(
+                name=name,
+                labels=labels,
+                held=arrays.get("held"),
+                unlabeled=arrays.get("unlabeled"),
+                latency=meta["latency"],
+                size=meta["size"],
+                cached=True,
+            )
+        except Exception:
+            # There are many ways to be damaged; whichever it is, the entry is made again.
             return None
         with suppress(OSError):
             path.touch()
-        labels = TeacherLabels(
-            values=arrays["values"],
-            teacher=None,
-            provenance=meta["provenance"],
-            folds=meta["folds"],
-            fit_seconds=meta["fit_seconds"],
-            seconds=0.0,
-        )
-        return TeacherRun(
-            name=name,
-            labels=labels,
-            held=arrays.get("held"),
-            unlabeled=arrays.get("unlabeled"),
-            latency=meta["latency"],
-            size=meta["size"],
-            cached=True,
-        )
+        return run
 
     def put(self, key: str, run: TeacherRun) -> None:
         """Store an entry; a cache that cannot be written to is no error."""
@@ -141,7 +148,13 @@ def fingerprint(table: RawTable) -> str:
     digest.update(
         json.dumps([list(table.X.columns), [str(t.name) for t in table.X.dtypes]]).encode()
     )
-    digest.update(hash_pandas_object(table.X, index=False).to_numpy().tobytes())
+    for name in table.X.columns:
+        # Column by column, so that no second table is made.
+        column = table.X[name]
+        digest.update(hash_pandas_object(column, index=False).to_numpy().tobytes())
+        if str(column.dtype) == "category":
+            # Teachers see codes, which depend on categories that no row has too.
+            digest.update(repr(column.cat.categories.tolist()).encode())
     if isinstance(table, LabeledTable):
         digest.update(f"{table.y.dtype}{table.target}{table.task}".encode())
         digest.update(np.ascontiguousarray(table.y).tobytes())
@@ -159,10 +172,16 @@ def _distributions() -> Mapping[str, list[str]]:
 def _versions(identity: Any) -> dict[str, str]:
     """Versions of kdcore, of the teacher's distribution, and of what that requires."""
     found = {"kdcore": kdcore.__version__}
+    found |= {name: metadata.version(name) for name in ("numpy", "pandas", "scikit-learn")}
     by_module = _distributions()
     for member in identity.get("members", [identity]):
-        for name in by_module.get(member["class"].split(".")[0], []):
-            found[name] = metadata.version(name)
+        # What is installed in place, as by `pip install -e`, is not found by its module.
+        named = [member["distribution"], *by_module.get(member["class"].split(".")[0], [])]
+        for name in named:
+            try:
+                found[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
             for requirement in metadata.requires(name) or []:
                 required = requirement.split(";")[0]
                 for mark in "<>=!~[( ":

@@ -12,9 +12,12 @@ from kdcore.files import atomic_path
 from kdcore.labels import TeacherLabels
 from kdcore.sources import resolve_source
 from kdcore.table import LabeledTable, labeled, read_table
+from kdcore.teacher_run import TeacherRun
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from kdcore.label_cache import LabelCache
 
 __all__ = ["label_frame", "label_table", "write_labels"]
 
@@ -30,8 +33,9 @@ def label_table(
     folds: int | str = "auto",
     random_state: int = 0,
     n_jobs: int | None = None,
+    cache: LabelCache | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
-) -> tuple[LabeledTable, TeacherLabels, str]:
+) -> tuple[LabeledTable, TeacherLabels, str, bool]:
     """Label all rows of a table that have a target; parameters as in `kdcore.distill`.
 
     Returns
@@ -40,10 +44,18 @@ def label_table(
     labels : TeacherLabels
     name : str
         Of the teacher.
+    cached : bool
+        Whether the labels came from the cache.
     """
     table = labeled(read_table(data), target, task=task, sample_weight=sample_weight)
     source = resolve_source(teacher, table, params=teacher_params, random_state=random_state)
     step = on_progress or (lambda stage, done, total: None)
+    key = None
+    if cache is not None and source.identity is not None:
+        key = cache.key(source.identity, [table], folds=folds, random_state=random_state)
+        found = cache.get(key, source.name)
+        if found is not None:
+            return table, found.labels, source.name, True
     labels = source.label(
         table,
         folds=folds,
@@ -51,7 +63,10 @@ def label_table(
         n_jobs=n_jobs,
         on_step=lambda done, total: step("teacher", done, total),
     )
-    return table, labels, source.name
+    if cache is not None and key is not None:
+        run = TeacherRun(source.name, labels, held=None, unlabeled=None, latency=None, size=None)
+        cache.put(key, run)
+    return table, labels, source.name, False
 
 
 def label_frame(table: LabeledTable, labels: TeacherLabels) -> pd.DataFrame:

@@ -47,6 +47,10 @@ class TeacherLabels:
         Time of the whole stage.
     given : array, optional
         Given labels of all rows of the table, where there is no teacher to ask.
+    parts : tuple of TeacherLabels, default=()
+        What each of several teachers said, where some of them were only given as labels.
+    shares : array of shape (m,), optional
+        Weights of the parts; they sum to 1.
     """
 
     values: np.ndarray
@@ -56,6 +60,8 @@ class TeacherLabels:
     fit_seconds: float
     seconds: float
     given: np.ndarray | None = None
+    parts: tuple[TeacherLabels, ...] = ()
+    shares: Any = None
 
 
 class EncodedTeacher(BaseEstimator):
@@ -200,7 +206,9 @@ def out_of_fold(
     def fit_one(train: np.ndarray, held: np.ndarray) -> tuple[Any, np.ndarray | None, float]:
         began = time.perf_counter()
         weight = None if sample_weight is None else sample_weight[train]
-        fitted = _fit(clone(model), X.iloc[train], y[train], weight)
+        # All rows are in order, so the table needs no copy.
+        rows = X if len(held) == 0 else X.iloc[train]
+        fitted = _fit(clone(model), rows, y[train], weight)
         seconds = time.perf_counter() - began
         if len(held) == 0:
             return fitted, None, seconds

@@ -11,12 +11,13 @@ objectives, and torch through ``logits.backward(gradient)``.
 
 from __future__ import annotations
 
+import inspect
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kdcore.errors import ParameterError
+from kdcore.errors import ParameterError, suggest
 from kdcore.targets import logits_of
 
 if TYPE_CHECKING:
@@ -73,6 +74,13 @@ class Loss:
         gradient : array with the shape of ``logits``
         """
         raise ParameterError(f"{type(self).__name__} has no gradient; implement value_and_grad.")
+
+    def prepared(self, targets: SoftTargets) -> Loss:
+        """The loss with what it takes from the training rows settled, such as a scale.
+
+        A student asks for it once, with all its rows, before it draws batches of them.
+        """
+        return self
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
         """A diagonal bound of the Hessian of the mean loss, shape of ``logits``.
@@ -259,7 +267,8 @@ class Blend(Loss):
         return xp.sum(weight * (offset + diff * diff)), 2 * weight * diff
 
     def _constants(self, targets: SoftTargets) -> tuple[np.ndarray, np.ndarray]:
-        mix, share = targets.blended(self.alpha), targets.row_alpha(self.alpha)
+        share = targets.row_alpha(self.share(targets))
+        mix = self.blend(targets)
         if targets.teacher is None:
             return mix, np.zeros(len(targets))
         gap = np.where(targets.unlabeled, 0.0, targets.teacher - targets.labels)
@@ -268,8 +277,12 @@ class Blend(Loss):
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
         return 2 * super().hessian_bound(logits, targets)
 
+    def share(self, targets: SoftTargets) -> Any:
+        """The teacher's share where a row has a label: one number, or one for each row."""
+        return self.alpha
+
     def blend(self, targets: SoftTargets) -> np.ndarray:
-        return targets.blended(self.alpha)
+        return targets.blended(self.share(targets))
 
 
 def _namespace(array: Any) -> Any:
@@ -325,8 +338,8 @@ def make_loss(
     Parameters
     ----------
     loss : str or callable or None
-        A registered name, or ``loss(alpha=..., temperature=...)``. None: ``"kl"``, or
-        ``"blend"`` in regression.
+        A registered name, which parameters may follow as in ``"huber:delta=2"``, or
+        ``loss(alpha=..., temperature=...)``. None: ``"kl"``, or ``"blend"`` in regression.
     alpha, temperature : float
     task : {"binary", "multiclass", "regression"}
     n_classes : int
@@ -354,7 +367,8 @@ def make_loss(
     from kdcore.registry import default_registry
 
     registry = default_registry()
-    name = loss or ("blend" if task == "regression" else "kl")
+    default = "blend" if task == "regression" else "kl"
+    name, params = _split(default if loss is None else loss)
     spec = registry.get("loss", name)
 
     def suits(s: Any) -> bool:
@@ -373,8 +387,34 @@ def make_loss(
         else:
             why = f"cannot be given as plain targets, which {student} needs"
         raise ParameterError(f"loss={name!r} {why}; use one of {', '.join(usable)}.")
-    made = registry.create("loss", name, alpha=alpha, temperature=temperature)
+    if params:
+        own = inspect.signature(spec.resolve()).parameters
+        known = [key for key in own if key not in ("alpha", "temperature")]
+        for key in params:
+            if key not in known:
+                raise ParameterError(
+                    f"the loss {name!r} has no parameter {key!r}."
+                    + (suggest(key, known) or f" It has: {', '.join(known) or 'none'}.")
+                )
+    made = registry.create("loss", name, alpha=alpha, temperature=temperature, **params)
     return _checked(made, gradient, student)
+
+
+def _split(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of ``"name:key=value,key=value"``."""
+    name, colon, rest = text.partition(":")
+    params: dict[str, Any] = {}
+    for part in rest.split(",") if colon else []:
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise ParameterError(
+                f"loss={text!r}: write parameters as in 'huber:delta=2', separated by commas."
+            )
+        try:
+            params[key.strip()] = float(value)
+        except ValueError:
+            params[key.strip()] = value.strip()
+    return name.strip(), params
 
 
 def _checked(loss: Loss, gradient: bool, student: str) -> Loss:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from kdcore.encoders import make_encoder
 from kdcore.errors import ParameterError, suggest
 from kdcore.losses import make_loss
 from kdcore.registry import default_registry
@@ -137,8 +138,9 @@ def resolve_student(
     n_classes: int,
     params: Mapping[str, Any] | None = None,
     recipe: Mapping[str, Any] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Resolved:
-    """The unfitted student for a task, with its loss checked before any long work.
+    """The unfitted student for a task, its loss, encoder and columns checked before long work.
 
     Parameters
     ----------
@@ -151,6 +153,8 @@ def resolve_student(
         Parameters of the student.
     recipe : mapping, optional
         ``alpha``, ``temperature``, ``loss``; None leaves the student's own value.
+    columns : sequence of str, optional
+        Raw columns of the table, among which the student's ``features`` must be.
 
     Raises
     ------
@@ -183,7 +187,17 @@ def resolve_student(
         gradient=estimator.uses_gradient,
         student=name,
     )
+    make_encoder(estimator.encoder)
+    if columns is not None:
+        _check_features(estimator, list(columns))
     return Resolved(name, estimator, note)
+
+
+def _check_features(student: Student, columns: list[str]) -> None:
+    features = student.features
+    if features is not None and not isinstance(features, (list, tuple)):
+        raise ParameterError(f"features={features!r} must be a list of columns, or None.")
+    student._chosen(columns)
 
 
 def _able_student(name: str, task: str) -> tuple[str, str | None]:

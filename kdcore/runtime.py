@@ -7,7 +7,6 @@ the model is an ONNX graph.
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,14 +16,15 @@ import numpy as np
 
 from kdcore.columns import MISSING, Column, category_key, category_keys, numeric_values
 from kdcore.errors import BundleError, DataError, suggest
+from kdcore.manifest import FORMAT_VERSION, check_graph, check_manifest, read_manifest
 
 __all__ = ["FORMAT_VERSION", "MANIFEST", "MODEL", "Bundle", "load", "open_bundle"]
 
-FORMAT_VERSION = 1
 MANIFEST, MODEL = "manifest.json", "model.onnx"
 
 _MAX_MANIFEST = 64 * 2**20
 _MAX_MODEL = 2 * 2**30
+_MAX_NUMBER = float(np.finfo(np.float32).max)
 #: Rows that go through the graph at a time; one-hot columns of more would cost memory.
 _CHUNK = 8192
 
@@ -55,7 +55,7 @@ def load(path: str | Path, *, threads: int = 1) -> Bundle:
         raise BundleError(f"there is no bundle '{path}'.")
     try:
         with zipfile.ZipFile(path) as archive:
-            manifest = _manifest(_member(archive, MANIFEST, _MAX_MANIFEST))
+            manifest = read_manifest(_member(archive, MANIFEST, _MAX_MANIFEST))
             model = _member(archive, MODEL, _MAX_MODEL)
     except BundleError as error:
         raise BundleError(f"'{path}' {error}") from error
@@ -177,7 +177,10 @@ class Bundle:
         columns = self._columns(table)
         numbers = [numeric_values(columns[c.name], c) for c in self._numeric]
         keys = [category_keys(columns[c.name]) for c in self._categorical]
-        n = len((numbers or keys)[0])
+        lengths = sorted({len(c) for c in (*numbers, *keys)})
+        if len(lengths) > 1:
+            raise DataError(f"the columns have different lengths, {lengths[0]} to {lengths[-1]}.")
+        n = lengths[0]
         parts = []
         for start in range(0, n, _CHUNK):
             feed: dict[str, Any] = {}
@@ -186,7 +189,7 @@ class Bundle:
                 feed["numeric"] = np.stack([c[start:stop] for c in numbers], axis=1)
             if keys:
                 feed["categorical"] = np.stack([c[start:stop] for c in keys], axis=1)
-            parts.append(self._session.run(None, feed)[0])
+            parts.append(self._ask(feed))
         width = 1 if self.classes is None else len(self.classes)
         output = np.concatenate(parts) if parts else np.empty((0, width), dtype=np.float32)
         return output.reshape(n) if self.classes is None else output
@@ -194,34 +197,61 @@ class Bundle:
     def _run_one(self, row: Mapping[str, Any]) -> np.ndarray:
         missing = [name for name in self.features if name not in row]
         if missing:
+            row = {str(k): v for k, v in row.items()} if hasattr(row, "items") else {}
+            missing = [name for name in self.features if name not in row]
+        if missing:
             raise self._lacks(missing, list(row))
         feed: dict[str, Any] = {}
         if self._numeric:
             values = np.empty((1, len(self._numeric)), dtype=np.float32)
             for j, column in enumerate(self._numeric):
                 value = row[column.name]
-                if type(value) is float or type(value) is int:
+                plain = type(value) is float or type(value) is int
+                if plain and not abs(value) > _MAX_NUMBER:
                     values[0, j] = value
                 else:
                     values[0, j] = numeric_values([value], column)[0]
-            if np.isinf(values).any():
-                first = self._numeric[int(np.isinf(values).argmax())]
-                raise DataError(f"column {first.name!r} holds an infinite value.")
             feed["numeric"] = values
         if self._categorical:
             keys = [category_key(row[c.name]) for c in self._categorical]
             feed["categorical"] = np.array([keys], dtype=object)
-        return np.asarray(self._session.run(None, feed)[0])
+        return self._ask(feed)
+
+    def _ask(self, feed: dict[str, Any]) -> np.ndarray:
+        try:
+            return np.asarray(self._session.run(None, feed)[0])
+        except UnicodeEncodeError as error:
+            column = next(
+                c.name
+                for c, keys in zip(self._categorical, feed["categorical"].T, strict=True)
+                if any(key.encode("utf-8", "ignore").decode() != key for key in keys)
+            )
+            raise DataError(f"column {column!r} holds a text that is not valid Unicode.") from error
 
     def _columns(self, table: Any) -> Any:
         """Something that maps each column name to its values."""
+        if type(table).__module__.startswith("polars") and hasattr(table, "collect"):
+            table = table.collect()
         if hasattr(table, "column_names") and hasattr(table, "column"):
             table = {name: table.column(name) for name in table.column_names}
         if isinstance(table, Mapping) or hasattr(table, "columns"):
             names = list(table) if isinstance(table, Mapping) else list(table.columns)
+            if not all(isinstance(name, str) for name in names):
+                # Training turned other names into text too.
+                table = {str(name): table[name] for name in names}
+                names = list(table)
             missing = [name for name in self.features if name not in names]
             if missing:
-                raise self._lacks(missing, [str(n) for n in names])
+                raise self._lacks(missing, names)
+            if isinstance(table, Mapping):
+                for name in self.features:
+                    if isinstance(table[name], (str, bytes)) or not hasattr(
+                        table[name], "__iter__"
+                    ):
+                        raise DataError(
+                            f"column {name!r} is a single value; use predict_one or "
+                            "predict_proba_one for one row."
+                        )
             return table
         array = np.asarray(table)
         if array.ndim != 2 or array.shape[1] != len(self.features):
@@ -252,33 +282,17 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     return data
 
 
-def _manifest(data: bytes) -> dict[str, Any]:
-    manifest = json.loads(data)
-    version = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if not isinstance(version, int):
-        raise BundleError("is not a bundle: its manifest names no format version.")
-    if version > FORMAT_VERSION:
-        raise BundleError(
-            f"has format version {version}, but this kdcore reads up to {FORMAT_VERSION}; "
-            "upgrade kdcore."
-        )
-    for key, kind in {"task": str, "columns": list, "sha256": dict}.items():
-        if not isinstance(manifest.get(key), kind):
-            raise BundleError(f"is not a bundle: its manifest has no valid {key!r}.")
-    if not manifest["columns"] or "classes" not in manifest:
-        raise BundleError("is not a bundle: its manifest lacks columns or classes.")
-    return dict(manifest)
-
-
 def open_bundle(manifest: dict[str, Any], model: bytes, *, threads: int = 1) -> Bundle:
     """A bundle from its two parts.
 
     Raises
     ------
     BundleError
-        When ONNX Runtime refuses the model.
+        When ONNX Runtime refuses the model, or it does not fit the manifest.
     """
     import onnxruntime
+
+    check_manifest(manifest)
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -289,4 +303,5 @@ def open_bundle(manifest: dict[str, Any], model: bytes, *, threads: int = 1) -> 
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise BundleError(f"holds a model that cannot be run: {reason}") from error
+    check_graph(manifest, session)
     return Bundle(manifest, session)

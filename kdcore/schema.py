@@ -32,9 +32,13 @@ def as_frame(X: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
     if isinstance(X, pd.DataFrame):
         frame = X
     elif type(X).__module__.split(".")[0] in ("polars", "pyarrow"):
-        frame = X.to_pandas()
+        # A lazy table of polars is computed first.
+        frame = (X.collect() if hasattr(X, "collect") else X).to_pandas()
     elif isinstance(X, dict):
-        frame = pd.DataFrame(X)
+        try:
+            frame = pd.DataFrame(X)
+        except ValueError as error:
+            raise DataError(f"expected a mapping of columns, all of one length: {error}") from error
     else:
         array = np.asarray(X)
         if array.ndim != 2:
@@ -45,11 +49,11 @@ def as_frame(X: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
         frame = pd.DataFrame(array, columns=columns)
         if array.dtype == object:
             frame = frame.infer_objects()
+    if not all(isinstance(c, str) for c in frame.columns):
+        frame = frame.rename(columns=str)
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise DataError(f"the column name {twice!r} occurs more than once; rename one of them.")
-    if not all(isinstance(c, str) for c in frame.columns):
-        frame = frame.rename(columns=str)
     return frame
 
 
@@ -65,6 +69,7 @@ def column_kind(values: pd.Series) -> str:
     from pandas.api import types
 
     dtype = values.dtype
+    held = str(dtype)
     if isinstance(dtype, pd.CategoricalDtype):
         return "categorical"
     if types.is_bool_dtype(dtype):
@@ -94,8 +99,10 @@ def column_kind(values: pd.Series) -> str:
                 f"column {values.name!r} holds nested values such as {known[nested].iloc[0]!r}; "
                 "turn them into plain columns, or drop the column."
             )
+        # "date" says more than "object".
+        held = inferred
     raise DataError(
-        f"column {values.name!r} holds {dtype} values, which kdcore does not read; derive numbers "
+        f"column {values.name!r} holds {held} values, which kdcore does not read; derive numbers "
         "from it (year, month, seconds ...), or drop the column."
     )
 
@@ -217,12 +224,12 @@ class TableSchema:
                 )
             elif values.dtype.kind in "iuf" and column.kind == "numeric":
                 _refuse_infinite(values, column)
-                data[column.name] = values.to_numpy()
+                data[column.name] = _shared(values)
             elif values.dtype.kind == "b" and column.kind == "boolean":
-                data[column.name] = values.to_numpy()
+                data[column.name] = _shared(values)
             else:
                 data[column.name] = numeric_values(values, column)
-        return pd.DataFrame(data, index=frame.index)
+        return pd.DataFrame(data, index=frame.index, copy=False)
 
     @staticmethod
     def _codes(values: pd.Series, column: Column) -> np.ndarray:
@@ -242,10 +249,21 @@ def _factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
         return values.cat.codes.to_numpy(), [category_key(k) for k in values.cat.categories]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        positions, uniques = pd.factorize(values, use_na_sentinel=True)
+        try:
+            positions, uniques = pd.factorize(values, use_na_sentinel=True)
+        except TypeError:
+            # Values that have no hash; this says which.
+            column_kind(values)
+            raise
     return positions, [category_key(k) for k in np.asarray(uniques, dtype=object)]
 
 
+def _shared(values: pd.Series) -> Any:
+    """The column itself, which costs no memory; nullable columns become plain arrays."""
+    return values if isinstance(values.dtype, np.dtype) else values.to_numpy()
+
+
 def _refuse_infinite(values: pd.Series, column: Column) -> None:
-    if values.dtype.kind == "f" and np.isinf(values.to_numpy()).any():
+    if values.dtype.kind == "f":
+        # Beyond float32 counts too: better refused here than by a student after a long fit.
         numeric_values(values, column)

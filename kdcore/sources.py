@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdcore.errors import FitError, KDError, KDWarning, ParameterError
-from kdcore.given import (
-    CallableTeacher,
-    EnsembleTeacher,
-    FittedTeacher,
-    GivenLabels,
-    checked_weights,
-    input_for,
-)
+from kdcore.given import GivenLabels, checked_weights, input_for
 from kdcore.labels import TeacherLabels, out_of_fold, teacher_output
+from kdcore.own_teachers import CallableTeacher, EnsembleTeacher, FittedTeacher
+from kdcore.registry import default_registry
 from kdcore.resolve import is_fitted, resolve_teacher
 from kdcore.schema import TableSchema
 from kdcore.targets import PROVENANCES
@@ -46,11 +41,14 @@ class Source:
         `TeacherLabels`.
     identity : object
         Plain data that tells this teacher from others, for caching; None if there is none.
+    can_be_asked : bool, default=True
+        Whether it can label other rows too; given labels cannot.
     """
 
     name: str
     label: Callable[..., TeacherLabels]
     identity: Any = None
+    can_be_asked: bool = True
 
 
 def resolve_source(
@@ -67,9 +65,10 @@ def resolve_source(
     Parameters
     ----------
     teacher
-        A registered name; an unfitted estimator; a fitted estimator or pipeline; the path of a
-        native model file; `GivenLabels`, or an array or frame of probabilities (or values) of all
-        rows of the table; a function of a raw frame; or a list of these.
+        A registered name; an unfitted estimator; a fitted estimator or pipeline, or any object
+        with ``predict_proba`` (or ``predict``) and no ``fit``; the path of a native model file;
+        `GivenLabels`, or an array or frame of probabilities (or values) of all rows of the table;
+        a function of a raw frame; or a list of these.
     table : LabeledTable
         Gives the task and the classes.
     params : mapping, optional
@@ -96,6 +95,11 @@ def resolve_source(
         from kdcore.model_files import load_model_file
 
         _no_params(params, f"the model file '{teacher}'")
+        if fitted == "refit":
+            raise ParameterError(
+                f"the model file '{teacher}' cannot be fitted anew; say fitted='in-sample' or "
+                "'held-out' (--fitted)."
+            )
         return _from_fitted(
             load_model_file(teacher, table.classes), str(Path(teacher).name), fitted
         )
@@ -103,20 +107,23 @@ def resolve_source(
         _no_params(params, "given labels")
         given = teacher if isinstance(teacher, GivenLabels) else GivenLabels(teacher)
         return _from_given(given, table)
-    if callable(teacher) and not hasattr(teacher, "fit") and not isinstance(teacher, type):
+    asked = not isinstance(teacher, (str, type))
+    done = asked and hasattr(teacher, "predict") and not hasattr(teacher, "fit")
+    if callable(teacher) and asked and not done and not hasattr(teacher, "fit"):
         _no_params(params, "a callable")
         name = getattr(teacher, "__name__", type(teacher).__name__)
         return _from_fitted(CallableTeacher(teacher, table.classes), name, "given")
-    if not isinstance(teacher, str) and hasattr(teacher, "predict") and is_fitted(teacher):
-        if fitted == "refit":
+    if done or (asked and hasattr(teacher, "predict") and is_fitted(teacher)):
+        if fitted == "refit" and not done:
             from sklearn.base import clone
 
             teacher = clone(_unfrozen(teacher))
         else:
             _no_params(params, "a fitted teacher")
             _check_kind(teacher, table)
-            model = FittedTeacher(_unfrozen(teacher))
-            return _from_fitted(model, type(_unfrozen(teacher)).__name__, fitted)
+            model = FittedTeacher(_unfrozen(teacher), table.classes)
+            how = "in-sample" if fitted == "refit" else fitted
+            return _from_fitted(model, type(_unfrozen(teacher)).__name__, how)
     found = resolve_teacher(teacher, task=table.task, params=params, random_state=random_state)
 
     def label(train: LabeledTable, **options: Any) -> TeacherLabels:
@@ -129,8 +136,14 @@ def resolve_source(
             **options,
         )
 
-    identity = {"class": _path(found.estimator), "params": repr(found.estimator.get_params())}
-    return Source(found.name, label, identity if isinstance(teacher, str) else None)
+    if not isinstance(teacher, str):
+        return Source(found.name, label)
+    identity = {
+        "class": _path(found.estimator),
+        "params": repr(sorted(found.estimator.get_params().items())),
+        "distribution": default_registry().provider("teacher", teacher).distribution,
+    }
+    return Source(found.name, label, identity)
 
 
 def _from_fitted(model: Any, name: str, provenance: str) -> Source:
@@ -169,7 +182,7 @@ def _from_fitted(model: Any, name: str, provenance: str) -> Source:
 
 def _from_given(given: GivenLabels, table: LabeledTable) -> Source:
     # Read now: wrong labels are refused before any work.
-    everything = given.read(len(table.source), table.classes)
+    everything = given.read(len(table.source), table.classes, table.rows)
 
     def label(train: LabeledTable, **options: Any) -> TeacherLabels:
         return TeacherLabels(
@@ -182,7 +195,7 @@ def _from_given(given: GivenLabels, table: LabeledTable) -> Source:
             given=everything,
         )
 
-    return Source("given labels", label)
+    return Source("given labels", label, can_be_asked=False)
 
 
 def _ensemble(
@@ -210,30 +223,32 @@ def _ensemble(
             parts.append(source.label(train, **options))
             if step is not None:
                 step(i + 1, len(sources))
-        kept = [p.given for p in parts if p.given is not None]
-        given = np.tensordot(share, np.stack(kept), axes=1) if len(kept) == len(parts) else None
         members = [p.teacher for p in parts]
-        known = None not in members
+        together = None not in members
         return TeacherLabels(
             values=np.tensordot(share, np.stack([p.values for p in parts]), axes=1),
             teacher=EnsembleTeacher(members, share, train.classes, TableSchema.fit(train.X))
-            if known
+            if together
             else None,
             provenance=max((p.provenance for p in parts), key=PROVENANCES.index),
             folds=max(p.folds for p in parts),
             fit_seconds=sum(p.fit_seconds for p in parts),
             seconds=sum(p.seconds for p in parts),
-            given=given,
+            parts=() if together else tuple(parts),
+            shares=share,
         )
 
     name = " + ".join(s.name for s in sources)
     whole = [s.identity for s in sources]
     identity = None if None in whole else {"members": whole, "weights": share.tolist()}
-    return Source(name, label, identity)
+    return Source(name, label, identity, all(s.can_be_asked for s in sources))
 
 
 def _looks_like_file(text: str) -> bool:
-    return Path(text).suffix != "" or "/" in text or Path(text).is_file()
+    """Whether a text names a model file; a registered name is never taken for one."""
+    if text in default_registry().specs("teacher"):
+        return False
+    return Path(text).suffix != "" or "/" in text or "\\" in text or Path(text).is_file()
 
 
 def _is_frame(teacher: Any) -> bool:

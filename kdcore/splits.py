@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,8 @@ class Data:
     Parameters
     ----------
     table : LabeledTable
-        All rows of the main table.
+        The main table: its labels, and which rows have one; the columns are in ``train`` and
+        ``held``.
     train, held : LabeledTable
     extra : RawTable or None
         Rows without labels, for students only.
@@ -47,11 +50,27 @@ def prepare(
     table = labeled(read_table(data), target, task=task, sample_weight=sample_weight)
     if test is None:
         train, held = split(table, test_size=test_size, random_state=random_state)
+        # What is asked of the whole table from now on needs no columns.
+        table = replace(table, X=table.X.iloc[:0].copy())
     else:
-        train = table
-        held = labeled(read_table(test), target, sample_weight=sample_weight, like=table)
-    rows = None if extra is None else unlabeled(read_table(extra), train)
+        train, frame = table, read_table(test)
+        with _in_the("test table"):
+            held = labeled(frame, target, sample_weight=sample_weight, like=table)
+    rows = None
+    if extra is not None:
+        frame = read_table(extra)
+        with _in_the("unlabeled table"):
+            rows = unlabeled(frame, train)
     return Data(table, train, held, rows)
+
+
+@contextmanager
+def _in_the(what: str) -> Iterator[None]:
+    """Say which of several tables is at fault."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{what}: {error}") from error
 
 
 def split(
@@ -68,6 +87,8 @@ def split(
     """
     from sklearn.model_selection import train_test_split
 
+    if not 0 <= random_state < 2**32:
+        raise ParameterError(f"random_state={random_state} must lie between 0 and {2**32 - 1}.")
     if not 0 < test_size < 1:
         raise ParameterError(f"test_size={test_size!r} must lie between 0 and 1.")
     if table.classes is not None:
@@ -90,4 +111,11 @@ def split(
             f"test_size={test_size:g} of {len(table)} rows leaves too few rows to train or to "
             f"test: {error}"
         ) from error
-    return table.take(np.sort(train)), table.take(np.sort(held))
+    parts = table.take(np.sort(train)), table.take(np.sort(held))
+    for part, which in zip(parts, ("training", "held-out"), strict=True):
+        if part.sample_weight is not None and not part.sample_weight.sum() > 0:
+            raise DataError(
+                f"all {len(part)} {which} rows have sample_weight 0; give more rows a weight, or "
+                "use another test_size or test table."
+            )
+    return parts

@@ -198,9 +198,7 @@ def _judged(
         likeness = {name: fidelity(out, run.held, weight) for name, out in outputs.items()}
     recipe = _recipe(distilled, run)
     clock.lap("evaluate")
-    notes = [student.note] if student.note else []
-    if run.cached:
-        notes.append(f"the labels of the teacher {run.name} came from the cache (--no-cache).")
+    notes = _notes(student, data, run)
     packed = _packed(student, distilled, data, run, recipe, scores["student"], judged, notes)
     clock.lap("bundle")
     ask = distilled.predict if classes is None else distilled.predict_proba
@@ -252,6 +250,26 @@ def _judged(
         notes=notes,
     )
     return DistillResult(report, teacher, distilled, plain, packed)
+
+
+def _notes(student: Resolved, data: Data, run: TeacherRun) -> list[str]:
+    """What a reader of the numbers must know."""
+    notes = [student.note] if student.note else []
+    if run.cached:
+        notes.append(
+            f"the labels of the teacher {run.name} came from the cache; --no-cache makes them anew."
+        )
+    if run.labels.provenance == "in-sample":
+        notes.append(
+            f"the labels of the teacher {run.name} are in-sample; if it was fitted on held-out "
+            "rows too, its own scores and the gap to it are flattered."
+        )
+    elif run.asked_before and data.held.source is data.train.source:
+        notes.append(
+            "the teacher's labels were made before rows were held out; if it has seen their "
+            "targets, the verdict is flattered. Rows of --test FILE that it never saw are safe."
+        )
+    return notes
 
 
 def _recipe(distilled: Any, run: TeacherRun) -> dict[str, Any]:

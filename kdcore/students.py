@@ -136,7 +136,9 @@ class Student(BaseEstimator):
         guide = targets.plain() if ignored else targets
         encoder.fit(frame[self.selected_features_], guide, targets.sample_weight)
         self.encoder_ = encoder
-        self.fit_encoded(encoder.transform(frame), targets, loss)
+        prepare = getattr(loss, "prepared", None)
+        ready = loss if prepare is None else prepare(targets)
+        self.fit_encoded(encoder.transform(frame), targets, ready)
 
     def _chosen(self, names: list[str]) -> list[str]:
         if self.features is None:

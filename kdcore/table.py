@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,14 @@ import numpy as np
 
 from kdcore.errors import DataError, ParameterError, suggest
 from kdcore.schema import TableSchema, as_frame
+from kdcore.target_column import (
+    aligned,
+    class_task,
+    classes_of,
+    numbers_of,
+    plain_target,
+    weights_in,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +76,10 @@ class RawTable:
     @property
     def raw(self) -> pd.DataFrame:
         """The input columns as they were read, for teachers that were fitted elsewhere."""
-        return self.source[list(self.X.columns)].iloc[self.rows].reset_index(drop=True)
+        import pandas as pd
+
+        # Column by column: one copy, where pandas' own selections would make three.
+        return pd.DataFrame({c: self.source[c].array.take(self.rows) for c in self.X}, copy=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +143,7 @@ def read_table(source: Any) -> pd.DataFrame:
     name = path.name.lower()
     try:
         if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz")):
-            frame = _read_text(path, "\t" if ".tsv" in name else ",")
+            frame = _read_text(path, "\t" if name.endswith((".tsv", ".tsv.gz")) else ",")
         elif name.endswith((".parquet", ".pq", ".feather", ".arrow")):
             frame = _read_arrow(path)
         else:
@@ -153,18 +165,33 @@ def read_table(source: Any) -> pd.DataFrame:
 def _read_text(path: Path, separator: str) -> pd.DataFrame:
     import pandas as pd
 
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", newline="") as lines:
-        header = next(csv.reader(lines, delimiter=separator), [])
+    zipped = path.name.lower().endswith(".gz")
+    with (gzip.open if zipped else open)(path, "rt", newline="", encoding="utf-8-sig") as lines:
+        # Like pandas, skip blank lines.
+        rows = (
+            r for r in csv.reader(lines, delimiter=separator) if len(r) > 1 or "".join(r).strip()
+        )
+        header, first = next(rows, []), []
+        # A very long text is no fault: pandas reads it.
+        with suppress(csv.Error):
+            first = next(rows, [])
     if any("\0" in h for h in header):
         raise DataError(f"'{path}' is not a text table; give it the ending of its true format.")
     # pandas would silently rename the second of two equal columns.
     _refuse_repeated(header, path)
-    return pd.read_csv(path, sep=separator, low_memory=False)
+    if len(first) > len(header):
+        # pandas would take surplus values for names of rows, and so move the others by a column.
+        raise DataError(
+            f"the first row of '{path}' holds {len(first)} values, but its header names "
+            f"{len(header)} columns; name them all, or remove separators at the ends of rows."
+        )
+    return pd.read_csv(
+        path, sep=separator, low_memory=False, compression="gzip" if zipped else None
+    )
 
 
 def _read_arrow(path: Path) -> pd.DataFrame:
-    if path.suffix in (".parquet", ".pq"):
+    if _is_parquet(path):
         import pyarrow.parquet as pq
 
         # Reading such a file fails in words that help nobody, so look at its schema first.
@@ -180,6 +207,10 @@ def _read_arrow(path: Path) -> pd.DataFrame:
     return frame.reset_index(drop=all(n is None for n in frame.index.names))
 
 
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in (".parquet", ".pq")
+
+
 def _refuse_repeated(names: list[str], path: Path) -> None:
     twice = {n for n in names if names.count(n) > 1}
     if twice:
@@ -191,7 +222,7 @@ def _refuse_repeated(names: list[str], path: Path) -> None:
 def read_provenance(path: str | Path) -> str | None:
     """What a file that ``kd label`` wrote says of its labels; None for other files."""
     path = Path(path)
-    if path.suffix not in (".parquet", ".pq") or not path.is_file():
+    if not _is_parquet(path) or not path.is_file():
         return None
     import pyarrow.parquet as pq
 
@@ -274,23 +305,26 @@ def labeled(
     if not known.any():
         raise DataError(f"every value of the target column {target!r} is missing.")
     source = frame
-    frame, y = frame.loc[known], y.loc[known]
+    if not known.all():
+        frame, y = frame.loc[known], y.loc[known]
+    y = plain_target(y, target)
     if like is not None:
         task = "regression" if like.classes is None else "classification"
     kind = infer_task(y) if task == "auto" else task
     if kind == "regression":
-        labels, classes = _numbers(y, target), None
+        labels, classes = numbers_of(y, target), None
     else:
-        labels, classes = _classes(y, target)
-        kind = _class_task(classes, task, target)
+        labels, classes = classes_of(y, target)
+        kind = class_task(classes, task, target)
     if like is not None and classes is not None and like.classes is not None:
-        labels, classes = _aligned(labels, like.classes, target), like.classes
+        labels, classes = aligned(labels, like.classes, target), like.classes
         kind = like.task
-    elif len(np.unique(labels)) < 2:
+    elif like is None and len(np.unique(labels)) < 2:
         raise DataError(
-            f"the target column {target!r} is constant ({labels[0]!r}); there is nothing to learn."
+            f"the target column {target!r} is constant ({labels[0].item()!r}); there is nothing "
+            "to learn."
         )
-    weight = None if sample_weight is None else _weight(frame[sample_weight], sample_weight)
+    weight = None if sample_weight is None else weights_in(frame[sample_weight], sample_weight)
     inputs = frame.drop(columns=[c for c in (target, sample_weight) if c is not None])
     if inputs.shape[1] == 0:
         raise DataError("the table has no input columns besides the target.")
@@ -337,86 +371,5 @@ def stacked(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
         if all(isinstance(p.dtype, pd.CategoricalDtype) for p in parts):
             columns[name] = union_categoricals(parts, sort_categories=True)
         else:
-            columns[name] = pd.concat(parts, ignore_index=True)
-    return pd.DataFrame(columns)
-
-
-def _numbers(y: pd.Series, target: str) -> np.ndarray:
-    import pandas as pd
-    from pandas.api import types
-
-    if isinstance(y.dtype, pd.CategoricalDtype) or not types.is_numeric_dtype(y.dtype):
-        values = pd.to_numeric(y.astype(object), errors="coerce")
-        if values.isna().any():
-            bad = y[values.isna()].iloc[0]
-            raise DataError(
-                f"the target column {target!r} holds {bad!r}, which is not a number, so it cannot "
-                "be a regression target; correct it, or use task 'classification'."
-            )
-        y = values
-    numbers = y.to_numpy(dtype=float)
-    if not np.isfinite(numbers).all():
-        raise DataError(f"the target column {target!r} holds infinite values; drop those rows.")
-    return numbers
-
-
-def _classes(y: pd.Series, target: str) -> tuple[np.ndarray, np.ndarray]:
-    from pandas.api import types
-
-    values: np.ndarray
-    if types.is_bool_dtype(y.dtype):
-        values = y.to_numpy(dtype=bool)
-    elif types.is_numeric_dtype(y.dtype):
-        values = y.to_numpy(dtype=float)
-        if not np.isfinite(values).all():
-            raise DataError(f"the target column {target!r} holds infinite values; drop those rows.")
-        if (values == np.round(values)).all():
-            values = values.astype(np.int64)
-    else:
-        values = np.asarray(y.astype(object))
-        kinds = {type(v) for v in values.tolist()}
-        if kinds <= {int} or kinds <= {bool}:
-            values = values.astype(kinds.pop())
-        else:
-            values = np.array([str(v) for v in values])
-    return values, np.unique(values)
-
-
-def _class_task(classes: np.ndarray, asked: str, target: str) -> str:
-    found = "binary" if len(classes) <= 2 else "multiclass"
-    if asked == "binary" and found != "binary":
-        raise DataError(
-            f"task 'binary' was asked for, but the target column {target!r} has {len(classes)} "
-            "classes; use task 'multiclass'."
-        )
-    if asked == "multiclass" and found == "binary":
-        raise DataError(
-            f"task 'multiclass' was asked for, but the target column {target!r} has "
-            f"{len(classes)} classes; use task 'binary'."
-        )
-    return found
-
-
-def _aligned(labels: np.ndarray, classes: np.ndarray, target: str) -> np.ndarray:
-    """Test labels in the type of the training classes, all of them known."""
-    if labels.dtype.kind != classes.dtype.kind:
-        labels = labels.astype(str if classes.dtype.kind == "U" else classes.dtype)
-    new = labels[~np.isin(labels, classes)]
-    if len(new):
-        raise DataError(
-            f"the test table's target column {target!r} holds the class {str(new[0])!r}, which "
-            "the training table lacks; drop those rows or add such rows to the training table."
-        )
-    return labels
-
-
-def _weight(values: pd.Series, name: str) -> np.ndarray:
-    import pandas as pd
-
-    weight = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)
-    if not np.isfinite(weight).all() or (weight < 0).any() or not weight.sum() > 0:
-        raise DataError(
-            f"the sample_weight column {name!r} must hold finite numbers, none negative and not "
-            "all zero."
-        )
-    return weight
+            columns[name] = pd.concat(parts, ignore_index=True).array
+    return pd.DataFrame(columns, copy=False)

@@ -191,15 +191,28 @@ class SoftTargets:
             classes=self.classes,
         )
 
-    def take(self, rows: np.ndarray) -> SoftTargets:
-        """The targets of the given row positions (or boolean mask)."""
-        return SoftTargets(
+    def take(self, rows: np.ndarray | slice) -> SoftTargets:
+        """The targets of the given row positions (or boolean mask, or slice).
+
+        Raises
+        ------
+        DataError
+            When all their weights are zero.
+        """
+        weight = self.sample_weight[rows]
+        if not weight.sum() > 0:
+            raise DataError("sample_weight must not be zero in every row.")
+        part = object.__new__(SoftTargets)
+        # Rows of what was checked need no second check; optimisers take a batch at every step.
+        vars(part).update(
             labels=self.labels[rows],
             teacher=None if self.teacher is None else self.teacher[rows],
-            sample_weight=self.sample_weight[rows],
+            sample_weight=weight,
             classes=self.classes,
             provenance=self.provenance,
+            _cache={},
         )
+        return part
 
     def _require_teacher(self) -> np.ndarray:
         if self.teacher is None:

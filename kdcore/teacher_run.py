@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdcore.errors import ParameterError
 from kdcore.given import held_output, input_for
 from kdcore.labels import TeacherLabels
 from kdcore.latency import model_latency
@@ -38,6 +39,9 @@ class TeacherRun:
     size : int or None
         Bytes of its model.
     cached : bool, default=False
+        Whether it came from the cache.
+    asked_before : bool, default=False
+        Whether labels were given that somebody made before rows were held out.
     """
 
     name: str
@@ -47,6 +51,7 @@ class TeacherRun:
     latency: dict[str, float] | None
     size: int | None
     cached: bool = False
+    asked_before: bool = False
 
 
 def run_teacher(
@@ -73,6 +78,10 @@ def run_teacher(
         See `kdcore.labels.out_of_fold`.
     cache : LabelCache, optional
     """
+    if unlabeled is not None and not source.can_be_asked:
+        raise ParameterError(
+            "unlabeled rows need a teacher that can be asked; given labels cannot label them."
+        )
     key = None
     if cache is not None and source.identity is not None:
         tables = [t for t in (train, held, unlabeled) if t is not None]
@@ -84,14 +93,15 @@ def run_teacher(
         train, folds=folds, random_state=random_state, n_jobs=n_jobs, on_step=on_step
     )
     # Given labels belong to rows of the main table; they say nothing of a table of its own.
-    given = labels.given if held.source is train.source else None
+    same = held.source is train.source
     run = TeacherRun(
         name=source.name,
         labels=labels,
-        held=held_output(labels.teacher, held, given),
-        unlabeled=None if unlabeled is None else held_output(labels.teacher, unlabeled),
+        held=held_output(labels, held, same_table=same),
+        unlabeled=None if unlabeled is None else held_output(labels, unlabeled, same_table=False),
         latency=_latency(labels.teacher, held),
         size=_size(labels.teacher),
+        asked_before=not source.can_be_asked,
     )
     if cache is not None and key is not None:
         cache.put(key, run)

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
+from sklearn.base import clone
 from small_models import LeastSquaresStudent, SoftmaxStudent
 
 import kdcore
 from kdcore import KDError
-from kdcore.bundle import pack
+from kdcore.bundle import pack, parity
+from kdcore.columns import category_keys
 from kdcore.encoders import OrdinalEncoder, StandardEncoder
 from kdcore.errors import BundleError
 from kdcore.files import atomic_path, prepare_folder
-from kdcore.graph import CATEGORICAL, NUMERIC, build_graph, linear_model, tree_ensemble
+from kdcore.graph import CATEGORICAL, NUMERIC, OPSETS, build_graph, linear_model, tree_ensemble
+from kdcore.targets import softmax
 from kdcore.testing import tiny_data
+from kdcore.testing.isolation import run_python
 
 
 class Linear(SoftmaxStudent):
@@ -140,75 +145,178 @@ def test_loading_needs_neither_scikit_learn_nor_pandas_nor_onnx(path, data):
         f"bundle = kdcore.load({str(path)!r})\n"
         f"row = json.loads({json.dumps(json.dumps(row))})\n"
         "assert bundle.predict_one(row) in bundle.classes\n"
-        "bundle.predict({k: [v] for k, v in row.items()})\n"
+        "print(json.dumps(bundle.predict_proba({k: [v] for k, v in row.items()})[0].tolist()))\n"
         "heavy = {'sklearn', 'pandas', 'scipy', 'onnx', 'pyarrow', 'torch'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run_python(code)
     assert done.returncode == 0, done.stderr
+    expected = kdcore.load(path).predict_proba(data.X.iloc[[1]])[0]
+    np.testing.assert_array_equal(np.float32(json.loads(done.stdout)), expected)
 
 
-def rewritten(path: Path, **members: bytes | None) -> Path:
-    """The bundle with members replaced (dots for underscores), or left out if None."""
-    changed = {k.replace("_", "."): v for k, v in members.items()}
+@pytest.mark.parametrize("labels", ["positions", "gaps", "text", "truth"])
+def test_labels_come_back_as_they_were_given(tmp_path, labels):
+    data = tiny_data(labels="positions" if labels == "truth" else labels)
+    y = data.y.astype(bool) if labels == "truth" else data.y
+    student = Linear().fit(data.X, y)
+    pack(student, data.X).save(tmp_path / "student.kd")
+    bundle = kdcore.load(tmp_path / "student.kd")
+    got = bundle.predict(data.X)
+    assert got.dtype.kind == y.dtype.kind
+    np.testing.assert_array_equal(got, student.predict(data.X))
+    one = bundle.predict_one(data.X.iloc[0].to_dict())
+    assert type(one) is type(y[0].item())
+    assert list(bundle.predict_proba_one(data.X.iloc[0].to_dict())) == np.unique(y).tolist()
+
+
+def test_categories_that_training_lacked_are_counted_and_predicted(data, path, student):
+    bundle = kdcore.load(path)
+    name = next(c["name"] for c in bundle.manifest["columns"] if c["kind"] == "categorical")
+    new = data.X.assign(**{name: data.X[name].astype(object)})
+    new.loc[new.index[:3], name] = "never seen"
+    new.loc[new.index[3:5], name] = None
+    assert bundle.unseen(data.X) == {}
+    assert bundle.unseen(new) == {name: 3}
+    np.testing.assert_allclose(bundle.predict_proba(new), student.predict_proba(new), atol=1e-5)
+
+
+def test_a_student_of_few_columns_asks_for_no_other(tmp_path, data):
+    names = list(data.X.columns[:2])
+    student = Linear(features=names).fit(data.X, data.y)
+    pack(student, data.X).save(tmp_path / "small.kd")
+    bundle = kdcore.load(tmp_path / "small.kd")
+    assert bundle.features == bundle.manifest["selected"] == names
+    np.testing.assert_allclose(
+        bundle.predict_proba(data.X[names]), student.predict_proba(data.X), atol=1e-5
+    )
+
+
+def parts(path: Path) -> tuple[dict[str, Any], bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("manifest.json")), archive.read("model.onnx")
+
+
+def rewritten(path: Path, members: dict[str, bytes]) -> Path:
+    """A file beside the bundle that holds these members only."""
     out = path.with_name("changed.kd")
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
-        for name in old.namelist():
-            content = changed.get(name, old.read(name))
-            if content is not None:
-                new.writestr(name, content)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
     return out
 
 
-def test_a_bundle_that_is_not_as_it_was_written_is_refused(path):
-    data = path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        manifest = json.loads(archive.read("manifest.json"))
-        model = archive.read("model.onnx")
-
-    def changed(**keys: Any) -> bytes:
-        return json.dumps({**manifest, **keys}).encode()
-
-    def file(content: bytes) -> Path:
-        out = path.with_name("bad.kd")
-        out.write_bytes(content)
-        return out
-
-    cases = {
-        "there is no bundle": path.with_name("none.kd"),
-        "not a readable bundle": file(b"not a zip at all"),
-        "model.onnx does not match": rewritten(path, model_onnx=model[:-9] + b"012345678"),
-        "0 members called model.onnx": rewritten(path, model_onnx=None),
-        "upgrade kdcore": rewritten(path, manifest_json=changed(format_version=99)),
-        "no format version": rewritten(path, manifest_json=changed(format_version=None)),
-        "no valid 'columns'": rewritten(path, manifest_json=changed(columns=3)),
-    }
-    for reason, bad in cases.items():
-        # Each case wrote its own file just now, or there is none.
-        if bad.name == "changed.kd":
-            continue
-        with pytest.raises(BundleError, match=reason):
-            kdcore.load(bad)
-    for reason, members in {
-        "model.onnx does not match": {"model_onnx": model[:-9] + b"012345678"},
-        "0 members called model.onnx": {"model_onnx": None},
-        "upgrade kdcore": {"manifest_json": changed(format_version=99)},
-        "no format version": {"manifest_json": changed(format_version=None)},
-        "no valid 'columns'": {"manifest_json": changed(columns=3)},
-        "not a readable bundle": {"manifest_json": b"{"},
-    }.items():
-        with pytest.raises(BundleError, match=reason) as caught:
-            kdcore.load(rewritten(path, **members))
-        assert "\n" not in str(caught.value)
-    for end in range(0, len(data), max(1, len(data) // 40)):
-        with pytest.raises(BundleError):
-            kdcore.load(file(data[:end]))
-
-
-def test_a_member_that_claims_a_huge_size_is_not_read(path, monkeypatch):
-    monkeypatch.setattr("kdcore.runtime._MAX_MODEL", 100)
-    with pytest.raises(BundleError, match="claims"):
+def refused(path: Path, reason: str) -> None:
+    with pytest.raises(BundleError, match=reason) as caught:
         kdcore.load(path)
+    assert "\n" not in str(caught.value)
+    assert path.name in str(caught.value)
+
+
+@pytest.mark.parametrize("member", ["manifest.json", "model.onnx"])
+def test_a_bundle_without_one_of_its_members_is_refused(path, member):
+    manifest, model = parts(path)
+    members = {"manifest.json": json.dumps(manifest).encode(), "model.onnx": model}
+    del members[member]
+    refused(rewritten(path, members), f"0 members called {member}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"format_version": 99}, "format version 99, .*upgrade kdcore"),
+        ({"format_version": None}, "names no format version"),
+        ({"task": 7}, "no valid 'task'"),
+        ({"columns": 3}, "no valid 'columns'"),
+        ({"columns": []}, "columns"),
+        ({"sha256": "none"}, "no valid 'sha256'"),
+        ({"sha256": {}}, r"model\.onnx does not match its hash"),
+    ],
+)
+def test_a_manifest_that_does_not_describe_its_bundle_is_refused(path, keys, reason):
+    manifest, model = parts(path)
+    changed = json.dumps({**manifest, **keys}).encode()
+    refused(rewritten(path, {"manifest.json": changed, "model.onnx": model}), reason)
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b"null"], ids=lambda m: repr(m[:5])
+)
+def test_a_manifest_that_is_no_manifest_is_refused(path, manifest):
+    members = {"manifest.json": manifest, "model.onnx": parts(path)[1]}
+    refused(rewritten(path, members), "is not a (readable )?bundle")
+
+
+def test_a_model_that_was_changed_is_refused_even_with_a_new_hash(path):
+    manifest, model = parts(path)
+    changed = bytes(model[:-9]) + b"012345678"
+    as_it_was = json.dumps(manifest).encode()
+    refused(
+        rewritten(path, {"manifest.json": as_it_was, "model.onnx": changed}),
+        r"model\.onnx does not match its hash",
+    )
+    other = linear_model(np.eye(2), np.zeros(2), link="identity").SerializeToString()
+    for content, reason in ((b"no model", "cannot be run"), (other, "does not fit its manifest")):
+        manifest["sha256"]["model.onnx"] = hashlib.sha256(content).hexdigest()
+        members = {"manifest.json": json.dumps(manifest).encode(), "model.onnx": content}
+        refused(rewritten(path, members), reason)
+
+
+def test_a_file_that_is_no_bundle_is_refused(path):
+    refused(path.with_name("none.kd"), "there is no bundle")
+    other = path.with_name("other.kd")
+    for content in (b"", b"not a zip at all", b"PK\x03\x04" + bytes(100)):
+        other.write_bytes(content)
+        refused(other, "not a readable bundle")
+    with zipfile.ZipFile(other, "w"):
+        pass
+    refused(other, r"0 members called manifest\.json")
+
+
+def test_a_file_cut_short_anywhere_is_refused(path):
+    data, short = path.read_bytes(), path.with_name("short.kd")
+    for end in {*range(0, len(data), max(1, len(data) // 60)), len(data) - 1}:
+        short.write_bytes(data[:end])
+        refused(short, "not a readable bundle")
+
+
+def test_one_wrong_byte_is_noticed_or_changes_no_prediction(path, data):
+    """Bytes that mean nothing for predictions, such as the time of a member, may differ."""
+    whole, broken = path.read_bytes(), path.with_name("broken.kd")
+    rows = data.X.head(20)
+    expected = kdcore.load(path).predict_proba(rows)
+    reasons = []
+    rng = np.random.default_rng(0)
+    ends = [*range(60), *range(len(whole) - 160, len(whole))]
+    for position in {*ends, *rng.integers(0, len(whole), 150).tolist()}:
+        content = bytearray(whole)
+        content[position] ^= 1 << int(rng.integers(8))
+        broken.write_bytes(content)
+        try:
+            got = kdcore.load(broken).predict_proba(rows)
+        except BundleError as error:
+            reasons.append(str(error))
+        else:
+            np.testing.assert_array_equal(got, expected)
+    assert len(reasons) > 200
+    assert not any("\n" in reason for reason in reasons)
+
+
+def test_a_member_that_claims_a_huge_size_is_not_read(path):
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"PK\x01\x02")
+    assert data[entry + 46 :].startswith(b"model.onnx")
+    # The uncompressed size stands 24 bytes into an entry of the central directory.
+    data[entry + 24 : entry + 28] = (2**32 - 2).to_bytes(4, "little")
+    path.write_bytes(data)
+    refused(path, r"model\.onnx claims 4294967294 bytes")
+
+
+def test_a_manifest_that_unpacks_to_very_much_is_not_read(path):
+    members = {"manifest.json": b" " * (64 * 2**20 + 1), "model.onnx": b""}
+    bomb = rewritten(path, members)
+    assert bomb.stat().st_size < 2**18
+    refused(bomb, r"manifest\.json claims 67108865 bytes")
 
 
 def test_a_student_whose_graph_differs_is_not_saved(data):
@@ -216,45 +324,103 @@ def test_a_student_whose_graph_differs_is_not_saved(data):
         pack(Wrong().fit(data.X, data.y), data.X)
 
 
+def test_a_regression_whose_graph_is_off_in_one_row_or_undefined_is_not_saved():
+    data = tiny_data("regression")
+    bundle = pack(Line().fit(data.X, data.y), data.X).bundle
+    for wrong in (1.0, np.nan):
+        other = Line().fit(data.X, data.y)
+        values = other.predict(data.X)
+        values[7] += wrong
+        other.predict = lambda X, values=values: values  # type: ignore[method-assign]
+        with pytest.raises(BundleError, match=r"in 1 of 160 held-out rows \(first: row 7\)"):
+            parity(bundle, other, data.X)
+
+
+def test_a_student_that_cannot_be_written_says_what_its_plugin_must_define(data):
+    with pytest.raises(KDError, match=r"SoftmaxStudent cannot .* must define to_onnx\(\)"):
+        pack(SoftmaxStudent().fit(data.X, data.y), data.X)
+
+
 def test_equal_contents_are_equal_bytes(data, student):
     assert pack(student, data.X).data == pack(student, data.X).data
 
 
-@pytest.mark.parametrize("encoder", [StandardEncoder(min_frequency=4), OrdinalEncoder()])
-def test_an_encoder_in_onnx_encodes_as_in_python(data, encoder):
+class Encoded:
+    """A student that hands on what its encoder gives, so that a graph shows the encoding."""
+
+    def __init__(self, encoder: Any) -> None:
+        self.encoder_ = encoder
+
+    def to_onnx(self) -> onnx.ModelProto:
+        width = len(self.encoder_.owners_)
+        source = helper.make_tensor_value_info("Z", TensorProto.FLOAT, ["N", width])
+        target = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["N", width])
+        node = helper.make_node("Identity", ["Z"], ["out"])
+        graph = helper.make_graph([node], "student", [source], [target])
+        opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+
+
+def encoded_by_graph(encoder: Any, frame: pd.DataFrame) -> np.ndarray:
+    session = onnxruntime.InferenceSession(build_graph(Encoded(encoder)).SerializeToString())
+    schema = encoder.schema_
+    feed: dict[str, Any] = {}
+    if schema.numeric:
+        feed[NUMERIC] = np.ascontiguousarray(schema.numbers(frame))
+    if schema.categorical:
+        keys = [category_keys(frame[c.name]) for c in schema.categorical]
+        feed[CATEGORICAL] = np.stack(keys, axis=1)
+    return session.run(None, feed)[0]
+
+
+ENCODERS = [
+    StandardEncoder(min_frequency=4),
+    StandardEncoder(min_frequency=30, max_categories=2),
+    OrdinalEncoder(),
+]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=repr)
+@pytest.mark.parametrize("gaps_in_training", [False, True])
+def test_an_encoder_in_onnx_encodes_as_in_python(data, encoder, gaps_in_training):
     """Unseen categories, gaps in columns that had none, and rare categories included."""
-    fitted = encoder.fit(data.X)
-    new = data.X.copy()
-    for name in new.columns:
-        new[name] = new[name].astype(object)
-        new.loc[new.index[::3], name] = None
-    for column in fitted.schema_.categorical:
-        new.loc[new.index[1::3], column.name] = "never seen"
+    train = data.X if gaps_in_training else data.X.dropna()
+    fitted = clone(encoder).fit(train)
+    new = data.X.astype(object)
+    for shift, name in enumerate(new.columns):
+        new.loc[new.index[shift::5], name] = None
+    for shift, column in enumerate(fitted.schema_.categorical):
+        new.loc[new.index[shift + 3 :: 7], column.name] = "never seen"
+    assert len(fitted.schema_.unseen(new)) == 2
+    for frame in (train, new):
+        got, expected = encoded_by_graph(fitted, frame), fitted.transform(frame)
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+    assert np.isnan(expected).any() == isinstance(encoder, OrdinalEncoder)
 
-    class Through(Linear):
-        pass
 
-    student = Through()
-    student.encoder_ = fitted
-    width = len(fitted.owners_)
-    student.weights_ = np.zeros((width + 1, width))
-    student.to_onnx = lambda: linear_model(  # type: ignore[method-assign]
-        np.eye(width), np.zeros(width), link="identity"
-    )
-    session = onnxruntime.InferenceSession(build_graph(student).SerializeToString())
-    schema = fitted.schema_
-    from kdcore.columns import category_keys
-
-    feed = {
-        NUMERIC: np.ascontiguousarray(schema.numbers(new)),
-        CATEGORICAL: np.stack([category_keys(new[c.name]) for c in schema.categorical], axis=1),
-    }
-    got, expected = session.run(None, feed)[0], fitted.transform(new)
-    if isinstance(fitted, OrdinalEncoder):
-        # A matrix product spreads NaN over the row, so compare rows without any.
-        whole = ~np.isnan(expected).any(axis=1)
-        got, expected = got[whole], expected[whole]
-    np.testing.assert_allclose(got, expected, atol=1e-6)
+@pytest.mark.parametrize("encoder", ENCODERS, ids=repr)
+@pytest.mark.parametrize(
+    "train",
+    [
+        pd.DataFrame({"a": [1.0, 2.0, np.nan]}),
+        pd.DataFrame({"c": ["x", "y", "x"]}),
+        pd.DataFrame({"a": [5.0, 5.0, 5.0], "c": ["x", "x", "x"]}),
+        pd.DataFrame({"a": [np.nan] * 3, "c": pd.Categorical([None] * 3, ["x"])}),
+        pd.DataFrame({"c": ["1=x", "x", "é 名"], "d": ["x", "1=x", "0="]}),
+    ],
+    ids=["numbers", "texts", "constant", "always missing", "odd texts"],
+)
+def test_a_table_of_an_odd_kind_is_encoded_in_onnx_as_in_python(encoder, train):
+    fitted = clone(encoder).fit(train)
+    texts = [c for c in train if c != "a"]
+    new = pd.concat([train.astype(dict.fromkeys(texts, object))] * 2, ignore_index=True)
+    if "a" in new:
+        new["a"] = [np.nan, 1e6, -3.0, 5.0, 0.0, 2.0]
+    for name in texts:
+        new.loc[3:4, name] = ["never seen", None]
+    for frame in (train, new):
+        got, expected = encoded_by_graph(fitted, frame), fitted.transform(frame)
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
 @given(
@@ -285,17 +451,166 @@ def test_no_float32_input_changes_sides_of_a_float64_threshold(
     assert got[1].tolist() == ([1, 0] if missing_left else [0, 1])
 
 
+@st.composite
+def forests(draw: st.DrawFn) -> tuple[list[dict[str, np.ndarray]], int, int, list[float]]:
+    """Trees of any shape, each for all outputs or for one, over up to three columns."""
+    n_features, n_outputs = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(st.integers(0, 2**20)))
+    scale = 10.0 ** draw(st.integers(-6, 6))
+    trees = []
+    for _ in range(draw(st.integers(1, 4))):
+        inner = draw(st.integers(0, 6))
+        n = 2 * inner + 1
+        left, right = np.full(n, -1), np.full(n, -1)
+        leaves, following = [0], 1
+        for _ in range(inner):
+            node = leaves.pop(int(rng.integers(len(leaves))))
+            left[node], right[node] = following, following + 1
+            leaves += [following, following + 1]
+            following += 2
+        shape = (n, n_outputs) if draw(st.booleans()) else (n,)
+        # Whole numbers have exact float32 sums, in whatever order they are added.
+        tree = {
+            "left": left,
+            "right": right,
+            "feature": rng.integers(0, n_features, n),
+            "threshold": rng.normal(0, scale, n),
+            "missing_left": rng.random(n) < 0.5,
+            "value": rng.integers(-9, 10, shape).astype(float),
+        }
+        if len(shape) == 1:
+            tree["output"] = np.array(rng.integers(n_outputs))
+        trees.append(tree)
+    base = [float(b) for b in rng.integers(-5, 6, n_outputs)] if draw(st.booleans()) else []
+    return trees, n_features, n_outputs, base
+
+
+def test_an_output_that_no_tree_feeds_has_its_base_value():
+    leaf = np.array([-1])
+    tree = dict.fromkeys(("left", "right"), leaf) | {
+        "feature": np.array([0]),
+        "threshold": np.array([0.0]),
+        "missing_left": np.array([False]),
+        "value": np.array([2.0]),
+        "output": np.array(1),
+    }
+    for trees, expected in (([tree], [1.0, 4.0, 3.0]), ([], [1.0, 2.0, 3.0])):
+        model = tree_ensemble(
+            trees, n_features=1, n_outputs=3, base=[1.0, 2.0, 3.0], less_or_equal=True
+        )
+        session = onnxruntime.InferenceSession(model.SerializeToString())
+        got = session.run(None, {"Z": np.zeros((2, 1), dtype=np.float32)})[0]
+        np.testing.assert_array_equal(got, [expected] * 2)
+
+
+def walked(
+    trees: list[dict[str, np.ndarray]],
+    rows: np.ndarray,
+    base: list[float],
+    n_outputs: int,
+    leq: bool,
+) -> np.ndarray:
+    """What the trees say of float32 rows when thresholds stay float64."""
+    out = np.zeros((len(rows), n_outputs)) + (base or 0.0)
+    for i, row in enumerate(rows.astype(float)):
+        for tree in trees:
+            node = 0
+            while tree["left"][node] >= 0:
+                x, t = row[tree["feature"][node]], tree["threshold"][node]
+                goes = tree["missing_left"][node] if np.isnan(x) else x <= t if leq else x < t
+                node = tree["left" if goes else "right"][node]
+            if "output" in tree:
+                out[i, int(tree["output"])] += tree["value"][node]
+            else:
+                out[i] += tree["value"][node]
+    return out
+
+
+@settings(max_examples=60)
+@given(forests(), st.booleans(), st.sampled_from(["identity", "logistic", "softmax"]))
+def test_trees_in_onnx_decide_like_python_at_and_beside_every_threshold(forest, leq, link):
+    trees, n_features, n_outputs, base = forest
+    if link == "logistic":
+        n_outputs, base = 1, base[:1]
+        trees = [
+            {**t, "value": t["value"] if t["value"].ndim == 1 else t["value"][:, :1]}
+            | ({"output": np.array(0)} if "output" in t else {})
+            for t in trees
+        ]
+    near = np.concatenate([t["threshold"][t["left"] >= 0] for t in trees]).astype(np.float32)
+    up, down = np.float32(np.inf), np.float32(-np.inf)
+    values = np.hstack([near, np.nextafter(near, up), np.nextafter(near, down), [np.nan, 0.0]])
+    rng = np.random.default_rng(0)
+    columns = [rng.permutation(np.tile(values, 2)) for _ in range(n_features)]
+    rows = np.stack(columns, axis=1).astype(np.float32)
+    model = tree_ensemble(
+        trees,
+        n_features=n_features,
+        n_outputs=n_outputs,
+        base=base,
+        less_or_equal=leq,
+        link=link,
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    got = session.run(None, {"Z": rows})[0]
+    sums = walked(trees, rows, base, n_outputs, leq)
+    if link == "identity":
+        np.testing.assert_array_equal(got, sums)
+    elif link == "softmax":
+        np.testing.assert_allclose(got, softmax(sums), atol=1e-6)
+    else:
+        np.testing.assert_allclose(got, softmax(np.hstack([0 * sums, sums])), atol=1e-6)
+
+
+@pytest.mark.parametrize("link", ["identity", "logistic", "softmax"])
+def test_a_linear_model_in_onnx_computes_what_it_stands_for(link):
+    rng = np.random.default_rng(0)
+    coef, intercept = rng.normal(size=(1 if link == "logistic" else 3, 4)), rng.normal(size=1)
+    Z = rng.normal(size=(20, 4)).astype(np.float32) * 10
+    model = linear_model(coef, np.repeat(intercept, len(coef)), link=link)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    scores = Z @ coef.T + intercept
+    expected = {
+        "identity": scores,
+        "logistic": softmax(np.hstack([0 * scores, scores])) if link == "logistic" else None,
+        "softmax": softmax(scores),
+    }[link]
+    np.testing.assert_allclose(session.run(None, {"Z": Z})[0], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_failed_write_leaves_the_old_file_as_it_was(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError), atomic_path(path) as temporary:
         temporary.write_text("half \ud800", encoding="utf-8")
     assert path.read_text() == "old"
+
+    def interrupted() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
     with atomic_path(path) as temporary:
         temporary.write_text("new")
+        assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_finished_file_may_be_read_by_those_whom_open_would_let(tmp_path):
+    (tmp_path / "plain").touch()
+    with atomic_path(tmp_path / "atomic") as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_bundle_for_a_folder_that_is_not_there_says_so(tmp_path, data, student):
+    with pytest.raises(KDError, match=r"cannot write to the folder .*: No such file"):
+        pack(student, data.X).save(tmp_path / "none" / "student.kd")
 
 
 def test_an_output_folder_is_checked_before_the_work(tmp_path):

@@ -1,11 +1,10 @@
-"""Comparisons and the label cache: one labelling a teacher, failures as rows, nothing lost."""
+"""Comparisons: one labelling a teacher, failures as rows, nothing lost, nothing mixed up."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -17,7 +16,6 @@ from small_models import LeastSquaresStudent, SoftmaxStudent, TreeStudent
 import kdcore
 from kdcore import KDError, TeacherSpec
 from kdcore.comparison import Comparison
-from kdcore.label_cache import LabelCache
 
 FITS = []
 
@@ -130,75 +128,122 @@ def test_the_front_holds_exactly_what_nothing_beats(points):
     assert Comparison(pairs).to_frame()["pareto"].sum() == len(points) - len(beaten)
 
 
-class TestTheCache:
-    @pytest.fixture
-    def cache(self, tmp_path) -> LabelCache:
-        return LabelCache(tmp_path / "labels")
+class Broken(TreeStudent):
+    """Fails in a way that no one foresaw."""
 
-    def distill(self, cache: LabelCache, data: pd.DataFrame | None = None, **options: Any) -> Any:
-        return kdcore.distill(
-            iris() if data is None else data,
+    def get_selected_features(self) -> list[str]:
+        raise ZeroDivisionError("a fault of\nthe plugin")
+
+
+def test_a_fault_of_a_plugin_costs_its_own_pair_only(counted):
+    result = kdcore.compare(
+        iris(), target="target", teachers=["counted"], students=[Broken(), TreeStudent()]
+    )
+    assert result.pairs[0]["error"] == "unexpected ZeroDivisionError: a fault of the plugin"
+    assert "error" not in result.pairs[1]
+
+
+def test_a_teacher_that_fails_is_asked_once_and_fails_every_pair_of_its_own(counted):
+    asked = []
+
+    def broken(frame: pd.DataFrame) -> Any:
+        asked.append(len(frame))
+        raise OSError("no connection")
+
+    result = kdcore.compare(
+        iris(), target="target", teachers=[broken, "counted"], students=[TreeStudent()] * 2
+    )
+    assert len(asked) == 1
+    assert ["error" in pair for pair in result.pairs] == [True, True, False, False]
+    assert result.pairs[0]["teacher"] == {"name": "broken"}
+    assert "no connection" in result.pairs[0]["error"]
+
+
+def test_models_of_one_class_are_told_apart_when_pairs_are_kept(counted, tmp_path):
+    options = {"target": "target", "output": tmp_path, "fitted": "held-out"}
+    data = iris()
+    X, y = data.drop(columns="target"), data["target"]
+    teachers = [DecisionTreeClassifier(max_depth=d).fit(X, y) for d in (1, 3)]
+    students = [SoftmaxStudent(penalty=p) for p in (1e-3, 10.0)]
+    result = kdcore.compare(data, teachers=teachers, students=students, **options)
+    losses = {pair["student"]["metrics"]["log_loss"] for pair in result.pairs}
+    assert len(losses) == 4
+    assert kdcore.compare(data, teachers=teachers, students=students, **options) == result
+
+
+def test_pairs_of_a_function_are_not_kept_since_it_may_change(tmp_path):
+    def ask(frame: pd.DataFrame, sure: float = 0.9) -> Any:
+        p = (frame["petal width (cm)"] > 0.8).to_numpy()[:, None]
+        return p * [1 - sure, sure / 2, sure / 2] + ~p * [sure, (1 - sure) / 2, (1 - sure) / 2]
+
+    kdcore.compare(
+        iris(), target="target", teachers=[ask], students=[TreeStudent()], output=tmp_path
+    )
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_several_teachers_in_one_are_a_row_called_by_their_names(counted):
+    result = kdcore.compare(
+        iris(),
+        target="target",
+        teachers=[["counted", "counted"], ["counted", "nosuch"]],
+        students=[TreeStudent()],
+    )
+    names = [pair["teacher"]["name"] for pair in result.pairs]
+    assert names == ["counted + counted", "counted + nosuch"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]"])
+def test_a_damaged_pair_is_made_again(counted, tmp_path, content):
+    options = {"target": "target", "teachers": ["counted"], "output": tmp_path}
+    first = kdcore.compare(iris(), students=[SoftmaxStudent()], **options)
+    (kept,) = tmp_path.rglob("*.json")
+    kept.write_text(content)
+    again = kdcore.compare(iris(), students=[SoftmaxStudent()], **options)
+    assert again.pairs[0]["student"]["metrics"] == first.pairs[0]["student"]["metrics"]
+
+
+def test_what_a_kill_left_half_written_is_no_pair(counted, tmp_path):
+    options = {"target": "target", "teachers": ["counted"], "output": tmp_path}
+    kdcore.compare(iris(), students=[SoftmaxStudent()], **options)
+    (kept,) = tmp_path.rglob("*.json")
+    kept.rename(kept.with_name(f".{kept.name}.x7k2.json"))
+    fits = len(counted)
+    kdcore.compare(iris(), students=[SoftmaxStudent()], **options)
+    assert len(counted) > fits
+    assert kept.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(counted, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(KDError, match="cannot write to the folder"):
+        kdcore.compare(
+            iris(),
             target="target",
-            teacher="counted",
-            student=SoftmaxStudent(),
-            cache=cache,
-            **options,
+            teachers=["counted"],
+            students=[TreeStudent()],
+            output=tmp_path / "file" / "below",
         )
 
-    def test_a_second_student_costs_no_fit_and_gets_the_same_bits(self, counted, cache):
-        first = self.distill(cache)
-        fits = len(counted)
-        second = self.distill(cache)
-        assert len(counted) == fits
-        assert second.report.teacher["cached"]
-        assert any("cache" in note for note in second.report.notes)
-        np.testing.assert_array_equal(first.student.weights_, second.student.weights_)
-        assert first.report.teacher["metrics"] == second.report.teacher["metrics"]
-        assert first.report.verdict == second.report.verdict
 
-    @pytest.mark.parametrize(
-        "change",
-        [
-            {"data": iris().iloc[1:]},
-            {"data": iris().assign(target=lambda f: 2 - f["target"])},
-            {"data": iris().rename(columns={"petal width (cm)": "width"})},
-            {"teacher_params": {"max_depth": 2}},
-            {"folds": 4},
-            {"random_state": 1},
-            {"test_size": 0.3},
-        ],
-        ids=["rows", "labels", "names", "parameters", "folds", "seed", "split"],
+def test_the_frame_shows_the_best_student_first_and_holds_the_numbers_of_the_pairs(counted):
+    result = kdcore.compare(
+        iris(),
+        target="target",
+        teachers=["counted"],
+        students=[SoftmaxStudent(penalty=100.0), SoftmaxStudent(), LeastSquaresStudent()],
     )
-    def test_whatever_labels_depend_on_makes_new_ones(self, counted, cache, change):
-        self.distill(cache)
-        fits = len(counted)
-        assert not self.distill(cache, **change).report.teacher["cached"]
-        assert len(counted) > fits
-
-    def test_another_version_of_a_library_makes_new_ones(self, counted, cache, monkeypatch):
-        self.distill(cache)
-        monkeypatch.setattr("kdcore.__version__", "9.9")
-        assert not self.distill(cache).report.teacher["cached"]
-
-    def test_a_damaged_entry_is_made_again(self, counted, cache):
-        self.distill(cache)
-        (entry,) = cache.folder.glob("*.npz")
-        entry.write_bytes(entry.read_bytes()[:100])
-        assert not self.distill(cache).report.teacher["cached"]
-        assert self.distill(cache).report.teacher["cached"]
-
-    def test_a_cache_that_cannot_be_written_is_no_error(self, counted, tmp_path):
-        (tmp_path / "file").touch()
-        report = self.distill(LabelCache(tmp_path / "file" / "below")).report
-        assert not report.teacher["cached"]
-
-    def test_a_teacher_given_as_an_object_is_not_cached(self, cache):
-        for _ in range(2):
-            report = kdcore.distill(
-                iris(),
-                target="target",
-                teacher=DecisionTreeClassifier(max_depth=3),
-                student=SoftmaxStudent(),
-                cache=cache,
-            ).report
-            assert not report.teacher["cached"]
+    frame = result.to_frame()
+    losses = frame["log_loss_student"].dropna()
+    assert losses.is_monotonic_increasing
+    for row in frame.dropna(subset="log_loss_student").to_dict("records"):
+        (pair,) = [
+            p
+            for p in result.pairs
+            if "error" not in p and p["student"]["metrics"]["log_loss"] == row["log_loss_student"]
+        ]
+        assert row["log_loss_plain"] == pair["plain"]["metrics"]["log_loss"]
+        assert row["log_loss_teacher"] == pair["teacher"]["metrics"]["log_loss"]
+        assert row["fidelity"] == pair["student"]["fidelity"]["agreement"]
+        assert row["latency_us"] == pair["latency_us"]["student"]["single"]
+    assert set(result.to_dict()) == {"pairs", "pareto"}

@@ -56,7 +56,8 @@ COMMANDS = dict(commands())
 
 def code_of(text: str) -> Iterator[str]:
     """Yield the lines of all code blocks, fenced and indented, continued lines joined."""
-    fenced = re.findall(r"^```(?:bash|console|sh|text)?\n(.*?)^```", text, re.M | re.S)
+    fences = re.findall(r"^```([^\n]*)\n(.*?)^```", text, re.M | re.S)
+    fenced = [body for kind, body in fences if kind in ("", "bash", "console", "sh", "text")]
     outside = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
     indented = re.findall(r"^(?: {4,}.*\n?)+", outside, re.M)
     for block in [*fenced, *indented]:
@@ -111,6 +112,7 @@ def test_every_command_and_option_has_a_help_text(name: str) -> None:
     command = COMMANDS[name]
     assert not command.hidden
     assert (command.help or "").strip(), f"{name} has no help text"
+    assert "\\b" not in (command.help or ""), f"{name}: a doubled backslash is shown as it is"
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.hidden or (parameter.help or "").strip(), (
@@ -220,10 +222,12 @@ def test_both_readmes_name_the_same_commands() -> None:
 
 def needed(code: str) -> set[str]:
     """Return the distributions that an example needs beyond the core."""
-    names = set(re.findall(r"\b(?:teacher|student)=\"(\w+)\"", code))
+    names = set(re.findall(r"\"(\w+)\"", code))
+    modules = re.findall(r"\b(?:from|import) (kdcore_\w+)", code)
     from kdcore.hints import OFFICIAL
 
-    return {OFFICIAL[r][n] for r in OFFICIAL for n in names if n in OFFICIAL[r]}
+    named = {OFFICIAL[r][n] for r in OFFICIAL for n in names if n in OFFICIAL[r]}
+    return named | {module.replace("_", "-") for module in modules}
 
 
 def installed(distribution: str) -> bool:
@@ -269,37 +273,57 @@ def test_the_plugin_of_the_guide_works(tmp_path: Path) -> None:
     assert " passed" in tested.stdout
 
 
+def python_of(page: Path) -> str:
+    """Return the Python blocks of a page in one go."""
+    text = page.read_text(encoding="utf-8")
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.M | re.S))
+
+
+#: Pages whose commands are run: how many there are at least, and what they leave behind.
+WALKS = {
+    "tutorial/first-distillation.md": (5, "out/student.kd"),
+    "how-to/use-your-own-teacher.md": (3, "kd-out/wine-logistic_regression/student.kd"),
+    "how-to/compare-models.md": (4, "out/student.kd"),
+}
+
+
 @pytest.mark.slow
-def test_the_tutorial_runs_as_it_is_typed(tmp_path: Path) -> None:
-    """The commands build on each other's files, so they are run in order, in one directory."""
+@pytest.mark.parametrize("page", WALKS)
+def test_commands_of_a_page_run_as_they_are_typed(page: str, tmp_path: Path) -> None:
+    """They build on each other's files, so they are run in order, in one directory.
+
+    Files that a page makes in Python are made first.
+    """
     missing = [name for name in ("kdcore-xgboost", "kdcore-sklearn") if not installed(name)]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")
-    lines = [s for s in shell_commands(DOCS / "tutorial/first-distillation.md") if s[:3] == "kd "]
-    assert len(lines) >= 5
-    for line in lines:
+    lines = [s for s in shell_commands(DOCS / page) if s[:3] == "kd "]
+    number, made = WALKS[page]
+    assert len(lines) >= number
+    steps = [["-m", "kdcore", *shlex.split(line)[1:]] for line in lines]
+    if code := python_of(DOCS / page):
+        steps.insert(0, ["-W", "error", "-c", code])
+    for step in steps:
         done = subprocess.run(
-            [sys.executable, "-m", "kdcore", *shlex.split(line)[1:]],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
+            [sys.executable, *step], cwd=tmp_path, capture_output=True, text=True, timeout=300
         )
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
-    assert (tmp_path / "out" / "student.kd").exists()
+        assert done.returncode == 0, f"{step}\n{done.stderr}"
+    assert (tmp_path / made).exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if "```python" in page.read_text(encoding="utf-8")],
+    [
+        page
+        for page in PAGES
+        if "```python" in page.read_text(encoding="utf-8") and page not in map(DOCS.joinpath, WALKS)
+    ],
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_examples_in_python_run(page: Path, tmp_path: Path) -> None:
     """The blocks of a page are run in one go, as a reader would, in an empty directory."""
-    code = "\n".join(
-        re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
-    )
+    code = python_of(page)
     missing = sorted(name for name in needed(code) if not installed(name))
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")

@@ -46,8 +46,21 @@ def message(call: Callable[[], Any], kind: type[KDError] = UnknownNameError) -> 
 def test_built_in_losses_are_there_without_any_plugin() -> None:
     registry = Registry(discover(entry_points=[], environ={}))
     losses = registry.specs("loss")
-    assert list(losses) == ["blend", "brier", "kl", "logit_mse"]
-    assert {n for n, spec in losses.items() if spec.target_only} == {"blend", "brier", "kl"}
+    assert list(losses) == [
+        "blend",
+        "brier",
+        "damped_blend",
+        "huber",
+        "kl",
+        "logit_mse",
+        "quantile",
+    ]
+    assert {n for n, spec in losses.items() if spec.target_only} == {
+        "blend",
+        "brier",
+        "damped_blend",
+        "kl",
+    }
     assert losses["blend"].tasks == ("regression",)
     assert all(spec.reference for spec in losses.values())
     assert registry.provider("loss", "kl").distribution == "kdcore"

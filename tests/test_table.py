@@ -13,9 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.datasets import load_iris
 
 from kdcore import KDError
 from kdcore.columns import Column, category_key, category_keys, numeric_values
+from kdcore.errors import DataError
 from kdcore.schema import TableSchema, as_frame, column_kind
 from kdcore.table import BUNDLED, infer_task, labeled, read_table
 
@@ -43,9 +45,9 @@ def saved(folder: Path, ending: str) -> Path:
         frame.to_csv(path, index=False)
     elif ending == ".tsv":
         frame.to_csv(path, index=False, sep="\t")
-    elif ending == ".csv.gz":
+    elif ending in (".csv.gz", ".tsv.gz"):
         with gzip.open(path, "wt") as file:
-            frame.to_csv(file, index=False)
+            frame.to_csv(file, index=False, sep="\t" if ".tsv" in ending else ",")
     elif ending in (".parquet", ".pq"):
         frame.to_parquet(path)
     else:
@@ -54,7 +56,7 @@ def saved(folder: Path, ending: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "ending", [".csv", ".tsv", ".csv.gz", ".parquet", ".pq", ".feather", ".arrow"]
+    "ending", [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq", ".feather", ".arrow"]
 )
 def test_a_file_reads_the_same_whatever_its_format(tmp_path, ending):
     kinds, numbers, codes = blocks(read_table(saved(tmp_path, ending)))
@@ -74,14 +76,39 @@ def test_a_file_reads_the_same_whatever_its_format(tmp_path, ending):
         lambda f: f.convert_dtypes(),
         lambda f: f.astype({"city": "string", "age": "Float64", "children": "Int64"}),
         lambda f: f.astype(object),
+        lambda f: f.to_numpy(dtype=object),
     ],
-    ids=["pandas", "arrow", "dict", "category", "nullable", "string", "object"],
+    ids=["pandas", "arrow", "dict", "category", "nullable", "string", "object", "numpy"],
 )
 def test_a_table_reads_the_same_whatever_its_types(make):
     got, expected = blocks(read_table(make(people()))), blocks(people())
     assert got[0] == expected[0]
     np.testing.assert_array_equal(got[1], expected[1])
     np.testing.assert_array_equal(got[2], expected[2])
+
+
+def test_gaps_in_nullable_columns_stay_gaps():
+    plain = pd.DataFrame({"n": [1.0, np.nan, 3.0], "b": [1.0, np.nan, 0.0], "c": ["u", None, "v"]})
+    nullable = pd.DataFrame(
+        {
+            "n": pd.array([1, None, 3], dtype="Int64"),
+            "b": pd.array([True, None, False], dtype="boolean"),
+            "c": pd.array(["u", None, "v"], dtype="string"),
+        }
+    )
+    arrow = pa.table({"n": [1, None, 3], "b": [True, None, False], "c": pa.array(["u", None, "v"])})
+    _, numbers, codes = blocks(plain)
+    for table in (nullable, arrow, nullable.astype(object), arrow.to_pydict()):
+        kinds, got, got_codes = blocks(read_table(table))
+        assert kinds == ["numeric", "boolean", "categorical"]
+        np.testing.assert_array_equal(got, numbers)
+        np.testing.assert_array_equal(got_codes, codes)
+
+
+def test_a_numeric_array_reads_like_a_frame():
+    values = np.array([[1.5, 2], [np.nan, -3]])
+    frame = read_table(values)
+    np.testing.assert_array_equal(TableSchema.fit(frame).numbers(frame), values)
 
 
 def test_a_named_index_that_was_saved_stays_a_column(tmp_path):
@@ -99,7 +126,42 @@ def test_an_array_gets_names_like_those_of_scikit_learn():
 def test_bundled_sets_need_no_download(name):
     table = labeled(read_table(f"sklearn:{name}"), "target")
     assert len(table) > 100
-    assert table.task == ("regression" if name == "diabetes" else table.task)
+    expected = {"breast_cancer": "binary", "diabetes": "regression"}
+    assert table.task == expected.get(name, "multiclass")
+
+
+def test_a_bundled_set_holds_the_values_of_scikit_learn():
+    data, target = load_iris(return_X_y=True)
+    table = labeled(read_table("sklearn:iris"), "target")
+    np.testing.assert_array_equal(table.X.to_numpy(), data)
+    np.testing.assert_array_equal(table.y, target)
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path):
+    people().to_csv(tmp_path / "people.csv", index=False)
+    people().to_parquet(tmp_path / "table.csv")
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "header.csv").write_text("a,b\n")
+    (tmp_path / "text.parquet").write_text("a,b\n1,2\n")
+    (tmp_path / "plain.csv.gz").write_text("a,b\n1,2\n")
+    (tmp_path / "table.xlsx").write_text("a")
+    (tmp_path / "surplus.csv").write_text("a,b\n1,2,3\n")
+    for name, reason in {
+        "peple.csv": r"no file .*Did you mean 'people\.csv'",
+        ".": "is a folder",
+        "empty.csv": "is empty",
+        "header.csv": "has no rows",
+        "text.parquet": "cannot be read as a table",
+        "table.csv": "cannot be read as a table|not a text table",
+        "plain.csv.gz": "cannot be read as a table",
+        "table.xlsx": r"ending that is not read; use one of \.csv",
+        "surplus.csv": "holds 3 values, but its header names 2 columns",
+    }.items():
+        with pytest.raises(DataError, match=reason) as caught:
+            read_table(tmp_path / name)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(DataError, match="Did you mean 'digits'"):
+        read_table("sklearn:digit")
 
 
 @pytest.mark.parametrize(
@@ -127,6 +189,27 @@ def test_one_category_has_one_key_whatever_its_type():
     assert category_keys(mixed).tolist() == ["1", "2", "", "1"]
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [4, 3, 9],
+        [4.0, 3.0, 9.0],
+        ["4", "3", "9"],
+        pd.Categorical([4, 3, 9]),
+        pd.Categorical(["4", "3", "9"]),
+        pd.array([4, 3, 9], dtype="Int64"),
+        np.array([4, 3.0, "9"], dtype=object),
+    ],
+    ids=["int", "float", "text", "category", "text category", "nullable", "mixed"],
+)
+def test_a_category_is_found_again_whatever_its_type_at_predict_time(cells):
+    schema = TableSchema([Column("grade", "categorical", ("3", "4"))])
+    frame = pd.DataFrame({"grade": cells})
+    assert schema.codes(frame).ravel().tolist() == [1, 0, -2]
+    assert schema.unseen(frame) == {"grade": 1}
+    assert category_keys(frame["grade"]).tolist() == ["4", "3", "9"]
+
+
 def test_numbers_written_as_text_and_decimals_are_numbers():
     column = Column("price", "numeric")
     values = ["1.5", decimal.Decimal("2.5"), None, " 3 ", ""]
@@ -147,6 +230,9 @@ def test_truth_values_may_be_words_and_may_be_missing():
     ("values", "message"),
     [
         ([datetime.datetime(2026, 1, 1)], "'x' holds datetime64"),
+        ([datetime.date(2026, 1, 1)], "'x' holds date values"),
+        ([datetime.time(12)], "'x' holds time values"),
+        (pd.period_range("2026-01", periods=1, freq="M"), "'x' holds period"),
         ([[1, 2], [3]], r"'x' holds nested values such as \[1, 2\]"),
         ([{"a": 1}], "'x' holds nested values"),
         ([1 + 2j], "'x' holds complex numbers"),
@@ -169,9 +255,13 @@ def test_repeated_column_names_are_refused(tmp_path):
     twice = pa.table([[1], [2]], names=["a", "a"])
     pq.write_table(twice, tmp_path / "twice.parquet")
     (tmp_path / "twice.csv").write_text("a,b,a\n1,2,3\n")
-    for name in ("twice.parquet", "twice.csv"):
+    (tmp_path / "twice.tsv").write_text("a\tb\ta\n1\t2\t3\n")
+    for name in ("twice.parquet", "twice.csv", "twice.tsv"):
         with pytest.raises(KDError, match="'a' occurs more than once"):
             read_table(tmp_path / name)
+    for names in (["a", "a"], [1, "1"]):
+        with pytest.raises(KDError, match="occurs more than once"):
+            read_table(pd.DataFrame([[1, 2]], columns=names))
 
 
 def test_unseen_categories_are_counted_by_column():
@@ -206,12 +296,37 @@ def test_rows_without_a_target_are_dropped_and_weights_follow():
 
 
 @pytest.mark.parametrize(
-    ("weights", "reason"),
-    [([1, -1, 1, 1], "negative"), ([0, 0, 0, 0], "all zero"), ([1, np.nan, 1, 1], "finite")],
+    "weights",
+    [[1, -1, 1, 1], [0, 0, 0, 0], [1, np.nan, 1, 1], [1, np.inf, 1, 1], ["1", "heavy", "1", "1"]],
+    ids=["negative", "all zero", "missing", "infinite", "text"],
 )
-def test_weights_that_cannot_be_used_are_refused(weights, reason):
-    with pytest.raises(KDError, match=reason):
+def test_weights_that_cannot_be_used_are_refused(weights):
+    with pytest.raises(KDError, match="'w' must hold finite numbers, none negative and not all"):
         labeled(people().assign(w=weights), "label", sample_weight="w")
+
+
+def test_a_weight_column_that_is_not_there_is_suggested():
+    with pytest.raises(KDError, match=r"no sample_weight column 'wieght'.*Did you mean 'weight'"):
+        labeled(people().assign(weight=1), "label", sample_weight="wieght")
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "reason"),
+    [
+        ([None] * 4, {}, "every value of the target column 't' is missing"),
+        (["a", None, "a", "a"], {}, r"'t' is constant \('a'\)"),
+        ([1, 1, 1, 1], {}, r"'t' is constant \(1\)"),
+        ([0.5, 0.5, 0.5, np.nan], {}, r"'t' is constant \(0\.5\)"),
+        ([0.5, np.inf, 1.5, 2.5], {}, "'t' holds infinite values"),
+        ([0.0, np.inf, 1.0, 1.0], {"task": "classification"}, "'t' holds infinite values"),
+        ([1, 2, "many", 3], {"task": "regression"}, "'t' holds 'many', which is not a number"),
+        ([datetime.date(2026, 1, d) for d in (1, 2, 3, 4)], {}, "'t'.*holds date values"),
+        (["a", "b", "c", "a"], {"task": "binary"}, "3 classes; use task 'multiclass'"),
+    ],
+)
+def test_labels_that_teach_nothing_are_refused_before_any_training(values, options, reason):
+    with pytest.raises(KDError, match=reason):
+        labeled(people().assign(t=values), "t", **options)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +351,8 @@ def test_a_test_table_takes_task_classes_and_columns_from_training():
     assert held.task == "binary"
     assert list(held.X.columns) == list(table.X.columns)
     for wrong, message in (
-        (people().drop(columns="age"), "'age'"),
+        (people().drop(columns="age"), "lacks 1 column.*'age'"),
+        (people().rename(columns={"city": "citi"}), "'city'.*Did you mean 'citi'"),
         (people().assign(age="old"), "'age' holds 'old'"),
         (people().assign(label="maybe"), "'maybe', which the training table lacks"),
     ):

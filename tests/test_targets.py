@@ -151,3 +151,20 @@ def test_regression_targets_that_cannot_be_used_are_refused() -> None:
     assert "shape (2, 2)" in refusal(labels=[0.0, 1], teacher=np.zeros((2, 2)))
     assert "NaN" in refusal(labels=[0.0, 1], teacher=[np.nan, 0])
     assert "neither a label" in refusal(labels=[np.nan, 1])
+
+
+def test_a_slice_of_rows_is_what_its_positions_are() -> None:
+    """Optimisers take a slice of shuffled rows at every step."""
+    rng = np.random.default_rng(0)
+    proba = softmax(rng.standard_normal((9, 3)))
+    targets = SoftTargets(np.arange(9) % 3, proba, rng.uniform(1, 2, 9), np.arange(3), "given")
+    one, other = targets.take(slice(2, 6)), targets.take(np.arange(2, 6))
+    for name in ("labels", "teacher", "sample_weight", "one_hot", "logits"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert (one.provenance, one.task, len(one)) == ("given", "multiclass", 4)
+
+
+def test_rows_that_all_weigh_nothing_cannot_be_taken() -> None:
+    targets = SoftTargets([0, 1], sample_weight=[0.0, 1.0], classes=np.arange(2))
+    with pytest.raises(DataError, match="zero in every row"):
+        targets.take(slice(0, 1))

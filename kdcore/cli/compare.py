@@ -92,7 +92,7 @@ def compare_command(
 
     A pair that fails is a row with its reason; the others go on.
 
-    \\b
+    \b
     Examples:
       kd compare adult.parquet -t target --teachers xgboost --students decision_tree,xgboost
       kd compare houses.csv -t price --teachers xgboost --students ridge,decision_tree -o pairs

@@ -88,7 +88,8 @@ __all__ = ["distill_command", "teacher_of"]
     "--loss",
     metavar="NAME",
     shell_complete=names("loss"),
-    help="Loss of the student; kl (blend in regression) unless given.",
+    help="Loss of the student; kl (blend in regression) unless given. Parameters may follow: "
+    "quantile:q=0.9.",
 )
 @click.option(
     "--output",

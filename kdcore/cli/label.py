@@ -9,7 +9,7 @@ import click
 
 from kdcore.cli.common import echo_json
 from kdcore.cli.distill import teacher_of
-from kdcore.cli.options import names, parameters, progress
+from kdcore.cli.options import cache_of, label_options, names, parameters, progress
 from kdcore.errors import KDError
 
 __all__ = ["label_command"]
@@ -36,17 +36,11 @@ __all__ = ["label_command"]
 )
 @click.option("--task", default="auto", show_default=True, metavar="TASK", help="As in kd distill.")
 @click.option("--sample-weight", metavar="COL", help="Column of row weights.")
-@click.option("--folds", type=int, help="Folds; 5, fewer for rare classes, unless given.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
-@click.option(
-    "--jobs", type=int, default=-1, show_default=True, help="Teacher fits at a time; -1: all cores."
-)
 @click.option(
     "--output", "-o", required=True, metavar="FILE", help="A .parquet or .csv file of the labels."
 )
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
+@label_options
 def label_command(
     data: str,
     teacher: str,
@@ -56,7 +50,7 @@ def label_command(
     quiet: bool,
     seed: int,
     jobs: int,
-    folds: int | None,
+    no_cache: bool,
     **options: Any,
 ) -> None:
     """Label every row of DATA out of fold, and write one row of labels for each row.
@@ -64,7 +58,7 @@ def label_command(
     The columns are proba_CLASS for each class, or prediction in regression. A Parquet file also
     says how the labels were made, so that `kd distill --teacher-proba FILE` can tell.
 
-    \\b
+    \b
     Examples:
       kd label adult.parquet -t target --teacher xgboost -o labels.parquet
       kd distill adult.parquet -t target --teacher-proba labels.parquet --student decision_tree
@@ -79,12 +73,12 @@ def label_command(
     from kdcore.labelling import label_table, write_labels
 
     with progress(show=not quiet) as on_progress:
-        table, labels, name = label_table(
+        table, labels, name, cached = label_table(
             data,
             teacher=teacher_of(teacher),
-            folds="auto" if folds is None else folds,
             random_state=seed,
             n_jobs=jobs,
+            cache=cache_of(no_cache),
             on_progress=on_progress,
             **options,
         )
@@ -97,6 +91,7 @@ def label_command(
         "classes": None if table.classes is None else table.classes.tolist(),
         "provenance": labels.provenance,
         "folds": labels.folds,
+        "cached": cached,
         "seconds": labels.seconds,
     }
     if as_json:
@@ -104,5 +99,5 @@ def label_command(
     else:
         click.echo(
             f"{name} labelled {len(table):,} rows {labels.provenance} in {labels.folds} folds "
-            f"({labels.seconds:.1f} s); saved {path}"
+            f"({'from the cache' if cached else f'{labels.seconds:.1f} s'}); saved {path}"
         )

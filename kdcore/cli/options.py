@@ -10,7 +10,16 @@ from typing import Any
 
 import click
 
-__all__ = ["cache_of", "data_options", "names", "parameters", "progress", "run_options", "weights"]
+__all__ = [
+    "cache_of",
+    "data_options",
+    "label_options",
+    "names",
+    "parameters",
+    "progress",
+    "run_options",
+    "weights",
+]
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -100,12 +109,8 @@ data_options = _all(
     click.option("--sample-weight", metavar="COL", help="Column of row weights."),
 )
 
-run_options = _all(
-    click.option(
-        "--unlabeled",
-        metavar="FILE",
-        help="Rows without labels: the teacher labels them, the student learns from them.",
-    ),
+#: What all commands take that ask a teacher.
+label_options = _all(
     click.option(
         "--folds",
         default="auto",
@@ -114,7 +119,11 @@ run_options = _all(
         help="Folds of the out-of-fold labels; auto is 5, fewer for rare classes.",
     ),
     click.option(
-        "--seed", type=int, default=0, show_default=True, help="Seed of everything random."
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=0,
+        show_default=True,
+        help="Seed of everything random.",
     ),
     click.option(
         "--jobs",
@@ -127,6 +136,15 @@ run_options = _all(
     click.option("--no-cache", is_flag=True, help="Neither read nor keep the teacher's labels."),
     click.option("--json", "as_json", is_flag=True, help="Print the result for programs."),
     click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr."),
+)
+
+run_options = _all(
+    click.option(
+        "--unlabeled",
+        metavar="FILE",
+        help="Rows without labels: the teacher labels them, the student learns from them.",
+    ),
+    label_options,
 )
 
 

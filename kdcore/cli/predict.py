@@ -59,10 +59,12 @@ def predict_command(bundle: str, data: str, output: str | None, force: bool, qui
 
 
 def _checked(path: Path, force: bool) -> Path:
-    if path.suffix not in _OUTPUTS:
+    if path.suffix.lower() not in _OUTPUTS:
         raise click.BadParameter(
             f"'{path}' must end in one of {', '.join(_OUTPUTS)}.", param_hint="--output"
         )
+    if path.is_dir():
+        raise KDError(f"the output '{path}' is a folder; name a file in it.")
     if path.exists() and not force:
         raise KDError(f"the output '{path}' exists; use --force to replace it.")
     return path
@@ -81,10 +83,11 @@ def _predictions(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
 def _write(result: pd.DataFrame, path: Path) -> None:
     from kdcore.files import atomic_path
 
+    ending = path.suffix.lower()
     with atomic_path(path) as temporary:
-        if path.suffix == ".csv":
+        if ending == ".csv":
             result.to_csv(temporary, index=False)
-        elif path.suffix == ".parquet":
+        elif ending == ".parquet":
             result.to_parquet(temporary, index=False)
         else:
             result.to_feather(temporary)

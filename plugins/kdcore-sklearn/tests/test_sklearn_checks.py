@@ -3,6 +3,8 @@
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kdcore_sklearn.linear import LogisticRegressionStudent, RidgeStudent
+from kdcore_sklearn.mlp import MLPStudentClassifier, MLPStudentRegressor
+from kdcore_sklearn.svm import SVMStudentClassifier, SVMStudentRegressor
 from kdcore_sklearn.tree import DecisionTreeStudentClassifier, DecisionTreeStudentRegressor
 
 STUDENTS = [
@@ -10,6 +12,12 @@ STUDENTS = [
     RidgeStudent(),
     DecisionTreeStudentClassifier(min_samples_leaf=1),
     DecisionTreeStudentRegressor(min_samples_leaf=1),
+    MLPStudentClassifier(max_iter=500),
+    MLPStudentRegressor(max_iter=500),
+    SVMStudentClassifier(),
+    SVMStudentRegressor(),
+    SVMStudentClassifier(kernel="linear"),
+    SVMStudentRegressor(kernel="linear"),
 ]
 
 

@@ -154,3 +154,15 @@ def test_monotone_constraints_hold():
     falling.fit(data.X, data.y)
     grid = pd.DataFrame({"a": np.linspace(-2, 2, 50), "b": 50.0, "c": 0.0, "d": 0.0})
     assert (np.diff(falling.predict(grid)) <= 0).all()
+
+
+@pytest.mark.parametrize("kind", [XGBoostTeacherClassifier, XGBoostTeacherRegressor])
+def test_columns_may_have_brackets_in_their_names(kind):
+    """XGBoost refuses them, but "income [EUR]" and "age<30" are names that tables have."""
+    task = "binary" if kind is XGBoostTeacherClassifier else "regression"
+    data = tiny_data(task, content="numbers")
+    plain = kind(n_estimators=5).fit(data.X, data.y)
+    names = ["income [EUR]", "age<30", "column 0", "plain"]
+    odd = kind(n_estimators=5).fit(data.X.set_axis(names, axis=1), data.y)
+    new = data.X.set_axis(names, axis=1)[names[::-1]]
+    np.testing.assert_array_equal(odd.predict(new), plain.predict(data.X))

@@ -147,7 +147,7 @@ class _LightGBMStudent:
         return np.maximum(self.model_.feature_importance("gain"), 0.0)
 
     def _onnx(self, link: str) -> Any:
-        from kdcore.graph import tree_ensemble
+        from kdcore.onnx_models import tree_ensemble
         from kdcore_lightgbm.trees import read_trees
 
         return tree_ensemble(

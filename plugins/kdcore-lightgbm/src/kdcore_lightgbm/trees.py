@@ -1,4 +1,4 @@
-"""LightGBM's trees as the arrays that `kdcore.graph.tree_ensemble` reads."""
+"""LightGBM's trees as the arrays that `kdcore.onnx_models.tree_ensemble` reads."""
 
 from __future__ import annotations
 

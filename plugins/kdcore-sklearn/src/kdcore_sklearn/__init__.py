@@ -11,7 +11,7 @@ __all__ = ["kd_students"]
 
 @hookimpl
 def kd_students() -> Iterable[StudentSpec]:
-    """Provide the students ``logistic_regression``, ``ridge`` and ``decision_tree``."""
+    """Provide linear models, support vector machines, trees and small networks."""
     yield StudentSpec(
         name="logistic_regression",
         summary="Softmax regression, fitted to any loss.",
@@ -37,5 +37,22 @@ def kd_students() -> Iterable[StudentSpec]:
         factory="kdcore_sklearn.tree:make",
         tasks=("binary", "multiclass", "regression"),
         encoder="ordinal",
+        exports=("onnx",),
+    )
+    yield StudentSpec(
+        name="sklearn_mlp",
+        summary="A small neural network (scikit-learn), fitted to any loss.",
+        factory="kdcore_sklearn.mlp:make",
+        tasks=("binary", "multiclass", "regression"),
+        uses_gradient=True,
+        encoder="standard",
+        exports=("onnx",),
+    )
+    yield StudentSpec(
+        name="svm",
+        summary="Least-squares support vector machine (RBF or linear), calibrated.",
+        factory="kdcore_sklearn.svm:make",
+        tasks=("binary", "multiclass", "regression"),
+        encoder="standard",
         exports=("onnx",),
     )
