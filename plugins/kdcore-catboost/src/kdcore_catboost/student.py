@@ -49,7 +49,7 @@ class _CatBoostStudent:
         Its raw score, plus ``base_``, is the margin (or value) of encoded columns. None where
         all encoded columns are constant, which CatBoost refuses.
     base_ : array of shape (K,), or (1,) with two classes and in regression
-        Where boosting starts: what a constant would predict.
+        Where boosting starts: what a constant would predict, or 0 with more than two classes.
     """
 
     uses_gradient = False
@@ -88,16 +88,22 @@ class _CatBoostStudent:
         self.encoder = encoder
         self.features = features
 
-    def _boost(self, Z: np.ndarray, wanted: np.ndarray, weight: np.ndarray, loss: str) -> None:
-        """Fit to what is wanted, (n, outputs), from ``base_`` on."""
-        self.model_, self._width = None, Z.shape[1]
+    def _boost(
+        self, Z: np.ndarray, wanted: np.ndarray, weight: np.ndarray, start: np.ndarray, loss: str
+    ) -> None:
+        """Fit to what is wanted, (n, outputs), where a constant would have ``start``."""
+        self.model_, self.base_, self._width = None, start, Z.shape[1]
         if not _varies(Z):
             return
+        single = wanted.shape[1] == 1
+        if not single:
+            # CatBoost takes no start for several outputs.
+            self.base_ = np.zeros_like(start)
         data = Pool(
             np.ascontiguousarray(Z, dtype=np.float32),
-            label=wanted if wanted.shape[1] > 1 else wanted[:, 0],
+            label=wanted[:, 0] if single else wanted,
             weight=weight,
-            baseline=np.tile(self.base_, (len(Z), 1)),
+            baseline=np.full(len(Z), self.base_[0]) if single else None,
         )
         sampling: dict[str, Any] = {"bootstrap_type": "No"}
         if self.subsample < 1:
@@ -108,7 +114,8 @@ class _CatBoostStudent:
                 "iterations": self.iterations,
                 "depth": self.depth,
                 "learning_rate": self.learning_rate,
-                "l2_leaf_reg": self.l2_leaf_reg,
+                # CatBoost multiplies it by the mean weight; weights are to count as rows do.
+                "l2_leaf_reg": self.l2_leaf_reg / float(weight.mean()),
                 "rsm": self.rsm,
                 # Noise in the scores of splits keeps trees from fitting noise in labels; soft
                 # targets are smooth already.
@@ -165,9 +172,8 @@ class CatBoostStudentClassifier(_CatBoostStudent, ClassifierStudent):
         if targets.task == "binary":
             wanted = wanted[:, 1:]
         mean = np.clip(weight @ wanted / weight.sum(), _SMALLEST, 1 - _SMALLEST)
-        self.base_ = np.log(mean / (1 - mean))
         kind = "CrossEntropy" if targets.task == "binary" else "MultiCrossEntropy"
-        self._boost(Z, wanted, weight, kind)
+        self._boost(Z, wanted, weight, np.log(mean / (1 - mean)), kind)
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         margins = self._margins(Z)
@@ -191,8 +197,8 @@ class CatBoostStudentRegressor(_CatBoostStudent, RegressorStudent):
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
         weight = np.asarray(targets.sample_weight)
         wanted = loss.blend(targets)
-        self.base_ = np.array([float(np.average(wanted, weights=weight))])
-        self._boost(Z, wanted[:, None], weight, "RMSE")
+        start = np.array([float(np.average(wanted, weights=weight))])
+        self._boost(Z, wanted[:, None], weight, start, "RMSE")
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         return self._margins(Z)[:, 0]

@@ -9,12 +9,16 @@ from catboost import CatBoostClassifier, CatBoostRegressor
 
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
-from kdcore_catboost.frames import categorical_names, with_texts
+from kdcore_catboost.frames import categorical_names, require_variation, with_texts
 
 __all__ = ["CatBoostTeacherClassifier", "CatBoostTeacherRegressor", "make"]
 
 _CLASSES_ONLY = ("auto_class_weights", "class_weights", "scale_pos_weight")
-_QUIET: dict[str, Any] = {"allow_writing_files": False, "logging_level": "Silent"}
+_FIXED: dict[str, Any] = {
+    "allow_const_label": True,
+    "allow_writing_files": False,
+    "logging_level": "Silent",
+}
 
 
 class _CatBoostTeacher:
@@ -118,8 +122,9 @@ class CatBoostTeacherClassifier(_CatBoostTeacher, ClassifierTeacher):
     """
 
     def fit_frame(self, frame: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        require_variation(frame)
         cats = categorical_names(frame)
-        self.model_ = CatBoostClassifier(**self._given(), **_QUIET)
+        self.model_ = CatBoostClassifier(**self._given(), **_FIXED)
         self.model_.fit(with_texts(frame), y, cat_features=cats, sample_weight=sample_weight)
 
     def predict_frame(self, frame: Any) -> np.ndarray:
@@ -140,8 +145,9 @@ class CatBoostTeacherRegressor(_CatBoostTeacher, RegressorTeacher):
         for name in _CLASSES_ONLY:
             if name in params:
                 raise ParameterError(f"{name} is for classification; leave it out.")
+        require_variation(frame)
         cats = categorical_names(frame)
-        self.model_ = CatBoostRegressor(**params, **_QUIET)
+        self.model_ = CatBoostRegressor(**params, **_FIXED)
         self.model_.fit(with_texts(frame), y, cat_features=cats, sample_weight=sample_weight)
 
     def predict_frame(self, frame: Any) -> np.ndarray:

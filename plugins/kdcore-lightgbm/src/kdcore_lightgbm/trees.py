@@ -8,7 +8,6 @@ import numpy as np
 
 __all__ = ["read_trees"]
 
-_LARGEST = float(np.finfo(np.float32).max)
 #: LightGBM predicts numbers up to this size, and of either sign, as if they were 0.
 _ZERO = float(np.float32(1e-35))
 
@@ -43,8 +42,7 @@ def _arrays(root: dict[str, Any]) -> dict[str, np.ndarray]:
         here = len(rows)
         rows.append((-1, -1, 0, 0.0, False, float(node.get("leaf_value", 0.0))))
         if "split_feature" in node:
-            # A split of NaN from all else has the largest float64 as its threshold.
-            threshold = min(float(node["threshold"]), _LARGEST)
+            threshold = float(node["threshold"])
             if threshold == -_ZERO:
                 threshold = np.nextafter(threshold, -1.0)
             learned = node["missing_type"] == "NaN"
