@@ -215,5 +215,5 @@ def make(task: str) -> CatBoostStudentClassifier | CatBoostStudentRegressor:
 
 def _varies(Z: np.ndarray) -> bool:
     """Whether some column holds more than one value, a missing one counting as a value."""
-    same = (Z == Z[:1]) | (np.isnan(Z) & np.isnan(Z[:1]))
+    same = (Z[:1] == Z) | (np.isnan(Z) & np.isnan(Z[:1]))
     return not bool(same.all())

@@ -45,7 +45,7 @@ def read_trees(model: Any, n_outputs: int) -> tuple[list[dict[str, Any]], np.nda
 
 
 def _expanded(questions: list[tuple[int, float, bool]], values: np.ndarray) -> dict[str, Any]:
-    """Nodes level by level; in level k all nodes ask question k, whose answer is bit k of a leaf."""
+    """Nodes level by level; all in level k ask question k, whose answer is bit k of a leaf."""
     depth = len(questions)
     inner, n = 2**depth - 1, 2 ** (depth + 1) - 1
     at = np.arange(n)

@@ -126,7 +126,7 @@ class _Loaded:
         categories = self._categories[j]
         position = {key: i for i, key in enumerate(category_keys(categories))}
         codes = [position.get(key, -1) for key in category_keys(column)]
-        return pd.Categorical.from_codes(codes, categories)
+        return pd.Categorical.from_codes(codes, pd.Index(categories))
 
 
 class LoadedClassifier(_Loaded):
