@@ -32,6 +32,9 @@ class _CatBoostTeacher:
     iterations : int, default=500
     learning_rate : float, optional
         None lets CatBoost choose one by the number of rows and iterations.
+    one_hot_max_size : int, default=10
+        Most categories of a column that is encoded one-hot. CatBoost's own 2 takes minutes a fit
+        on tables of many categorical columns and classes, for no better a model.
     random_state : int, default=0
         CatBoost's ``random_seed``.
     n_jobs : int, default=1
@@ -61,7 +64,7 @@ class _CatBoostTeacher:
         leaf_estimation_iterations: int | None = None,
         model_shrink_rate: float | None = None,
         langevin: bool | None = None,
-        one_hot_max_size: int | None = None,
+        one_hot_max_size: int | None = 10,
         max_ctr_complexity: int | None = None,
         monotone_constraints: Any = None,
         class_weights: Any = None,
