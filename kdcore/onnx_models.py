@@ -263,11 +263,15 @@ def tree_ensemble(
 
 def _round_threshold(values: np.ndarray, less_or_equal: bool) -> np.ndarray:
     """float32 thresholds that send every float32 number to the side the float64 ones do."""
-    rounded = values.astype(np.float32)
+    with np.errstate(over="ignore"):
+        # Boosters split missing values off by the largest number there is.
+        rounded = values.astype(np.float32)
+        below = np.nextafter(rounded, np.float32(-np.inf))
+        above = np.nextafter(rounded, np.float32(np.inf))
     if less_or_equal:
         # x <= t for float32 x means x <= the largest float32 not above t.
-        return np.where(rounded > values, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-    return np.where(rounded < values, np.nextafter(rounded, np.float32(np.inf)), rounded)
+        return np.where(rounded > values, below, rounded)
+    return np.where(rounded < values, above, rounded)
 
 
 def student_graph(

@@ -81,6 +81,9 @@ class FittedTeacher:
 
     def _columns(self, X: Any) -> Any:
         """The columns it was fitted on, where it tells them."""
+        if hasattr(self.model, "columns_of"):
+            # Model files may hold other names than the table, such as underscores for blanks.
+            return self.model.columns_of(X)
         names = getattr(self.model, "feature_names_in_", None)
         if names is None or all(re.fullmatch(r"Column_\d+", str(n)) for n in names):
             # It was fitted on an array, so its columns have an order only.

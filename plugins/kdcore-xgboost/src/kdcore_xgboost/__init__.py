@@ -21,6 +21,8 @@ def kd_teachers() -> Iterable[TeacherSpec]:
         tasks=_TASKS,
         handles_missing=True,
         handles_categorical=True,
+        loader="kdcore_xgboost.loading:load",
+        suffixes=(".ubj", ".json"),
     )
 
 

@@ -13,7 +13,7 @@ from kdcore.errors import ParameterError
 __all__ = ["XGBoostTeacherClassifier", "XGBoostTeacherRegressor", "make"]
 
 
-def _named(frame: Any) -> Any:
+def named(frame: Any) -> Any:
     """The frame, with other names where XGBoost refuses ``[``, ``]`` and ``<`` in a name."""
     names = list(frame.columns)
     for i, name in enumerate(names):
@@ -106,10 +106,10 @@ class XGBoostTeacherClassifier(_XGBoostTeacher, ClassifierTeacher):
 
     def fit_frame(self, frame: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
         self.model_ = XGBClassifier(**self.get_params(), enable_categorical=True)
-        self.model_.fit(_named(frame), y, sample_weight=sample_weight)
+        self.model_.fit(named(frame), y, sample_weight=sample_weight)
 
     def predict_frame(self, frame: Any) -> np.ndarray:
-        return np.asarray(self.model_.predict_proba(_named(frame)))
+        return np.asarray(self.model_.predict_proba(named(frame)))
 
 
 class XGBoostTeacherRegressor(_XGBoostTeacher, RegressorTeacher):
@@ -125,10 +125,10 @@ class XGBoostTeacherRegressor(_XGBoostTeacher, RegressorTeacher):
         if params.pop("scale_pos_weight") is not None:
             raise ParameterError("scale_pos_weight is for classification; leave it out.")
         self.model_ = XGBRegressor(**params, enable_categorical=True)
-        self.model_.fit(_named(frame), y, sample_weight=sample_weight)
+        self.model_.fit(named(frame), y, sample_weight=sample_weight)
 
     def predict_frame(self, frame: Any) -> np.ndarray:
-        return np.asarray(self.model_.predict(_named(frame)))
+        return np.asarray(self.model_.predict(named(frame)))
 
 
 def make(task: str) -> XGBoostTeacherClassifier | XGBoostTeacherRegressor:

@@ -1,0 +1,166 @@
+"""Teachers from CatBoost's binary files (``.cbm``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from catboost import CatBoost, CatBoostError
+
+from kdcore.columns import MISSING, Column, category_keys, numeric_values
+from kdcore.errors import DataError, FitError
+from kdcore_catboost.frames import MISSING_TEXT
+
+__all__ = ["LoadedClassifier", "LoadedRegressor", "load"]
+
+_CLASSIFY = ("Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll")
+_VALUES = (
+    *("RMSE", "MAE", "Quantile", "LogLinQuantile", "Poisson", "MAPE", "Lq", "Huber", "Expectile"),
+    *("Tweedie", "LogCosh"),
+)
+_EXPONENT = ("LogLinQuantile", "Poisson", "Tweedie")
+
+
+class _Loaded:
+    """A fitted model that reads tables as the user has them.
+
+    Parameters
+    ----------
+    model : catboost.CatBoost
+    path : Path
+
+    Attributes
+    ----------
+    model_ : catboost.CatBoost
+    feature_names_in_ : array of str
+        The columns it was trained on; absent where the file holds no names.
+    n_features_in_ : int
+    """
+
+    def __init__(self, model: CatBoost, path: Path) -> None:
+        self.path = path
+        self.model_ = model
+        self._names = list(model.feature_names_)
+        self.n_features_in_ = len(self._names)
+        if self._names != [str(i) for i in range(len(self._names))]:
+            self.feature_names_in_ = np.array(self._names, dtype=object)
+        self._texts = {*model.get_cat_feature_indices(), *model.get_text_feature_indices()}
+
+    def model_bytes(self) -> int:
+        """Size of the file."""
+        return self.path.stat().st_size
+
+    def columns_of(self, X: Any) -> Any:
+        """The columns of a frame that the model reads, in its order.
+
+        Raises
+        ------
+        DataError
+            When one is missing; the message names it.
+        """
+        if not hasattr(self, "feature_names_in_"):
+            if X.shape[1] != self.n_features_in_:
+                raise DataError(
+                    f"the model file '{self.path}' was made for {self.n_features_in_} columns, "
+                    f"but the table has {X.shape[1]}."
+                )
+            return X
+        missing = [name for name in self._names if name not in X.columns]
+        if missing:
+            shown = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
+            raise DataError(
+                f"the model file '{self.path}' was trained on {len(missing)} column(s) that the "
+                f"table lacks: {shown}."
+            )
+        return X[self._names]
+
+    def _output(self, X: Any, kind: str) -> np.ndarray:
+        import pandas as pd
+
+        frame = X
+        if not hasattr(X, "columns"):
+            array = np.asarray(X)
+            fits = array.ndim == 2 and array.shape[1] == self.n_features_in_
+            frame = pd.DataFrame(array, columns=self._names if fits else None)
+        frame = self.columns_of(frame)
+        data: dict[str, Any] = {}
+        for j, (name, column) in enumerate(zip(self._names, frame.columns, strict=True)):
+            values = frame[column]
+            if j in self._texts:
+                keys = category_keys(values)
+                data[name] = np.where(keys == MISSING, MISSING_TEXT, keys)
+            else:
+                data[name] = numeric_values(values, Column(str(column), "numeric"))
+        return np.asarray(self.model_.predict(pd.DataFrame(data), prediction_type=kind))
+
+
+class LoadedClassifier(_Loaded):
+    """A classifier from a file.
+
+    Attributes
+    ----------
+    classes_ : array of shape (K,)
+        The labels that the file holds, in its order.
+    """
+
+    def __init__(self, model: CatBoost, path: Path) -> None:
+        super().__init__(model, path)
+        told = np.asarray(model.classes_)
+        self.classes_ = told if len(told) else np.arange(2)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities (n, K); columns follow ``classes_``."""
+        proba = self._output(X, "Probability")
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row, (n,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class LoadedRegressor(_Loaded):
+    """A regression model from a file."""
+
+    def __init__(self, model: CatBoost, path: Path, kind: str) -> None:
+        super().__init__(model, path)
+        self._kind = kind
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predicted values, (n,)."""
+        return self._output(X, self._kind).reshape(len(X))
+
+
+def load(path: str | Path) -> LoadedClassifier | LoadedRegressor:
+    """A fitted teacher from a file that ``save_model`` wrote.
+
+    Missing categories are given to the model as the text ``nan``, as pandas' ``astype(str)``
+    writes them.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    FitError
+        When the file is not such a model, is damaged, or holds a model that is no teacher.
+    """
+    path = Path(path)
+    try:
+        model = CatBoost().load_model(str(path), format="cbm")
+        # The loss is in the file's metadata, which CatBoost reads on request.
+        loss = str(model.get_all_params().get("loss_function", "")).partition(":")[0]
+    except (CatBoostError, OSError) as error:
+        raise FitError(
+            f"the model file '{path}' is not a usable CatBoost model: it is of another kind or "
+            "damaged; save the model again with save_model."
+        ) from error
+    if loss in _CLASSIFY:
+        return LoadedClassifier(model, path)
+    if loss in _VALUES:
+        return LoadedRegressor(model, path, "Exponent" if loss in _EXPONENT else "RawFormulaVal")
+    raise FitError(
+        f"the model file '{path}' was trained with the loss {loss or '(unknown)'}, which gives "
+        "neither class probabilities nor one value for each row."
+    )
