@@ -15,7 +15,8 @@ from pathlib import Path
 from subprocess import DEVNULL
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = ("ruff", "mypy", "pandas-stubs", "tox")
+# Beside the tools, what only the tests of everything together need.
+TOOLS = ("ruff", "mypy", "pandas-stubs", "tox", "skl2onnx", "pytest-xdist")
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 
 

@@ -61,15 +61,17 @@ def main(options: list[str]) -> int:
     state = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     stamp = ROOT / ".tox" / "state"
     same = stamp.exists() and stamp.read_text(encoding="utf-8") == state
-    for name in ("core", *(plugin.name for plugin in plugins)):
-        again = [] if same else ["--recreate"]
-        step(f"alone: {name}", commands / "tox", "run", "-q", *again, "-e", name)
+    alone = ",".join(["core", *(plugin.name for plugin in plugins)])
+    again = [] if same else ["--recreate"]
+    tox = [commands / "tox", "run-parallel", "-p", "auto", "--parallel-no-spinner", *again]
+    step("core and each plugin alone", *tox, "-e", alone)
     stamp.parent.mkdir(exist_ok=True)
     stamp.write_text(state, encoding="utf-8")
 
     print("=== so far", *_lines, sep="\n", flush=True)
     tests = ["tests", "plugins", "--ignore=tests/benchmarks"]
-    step("all together", commands / "python", "-m", "pytest", *tests, *options)
+    workers = ["-n", str(min(os.cpu_count() or 1, 8))]
+    step("all together", commands / "python", "-m", "pytest", *workers, *tests, *options)
     if _failed:
         print("failed:", ", ".join(_failed), flush=True)
     return 1 if _failed else 0
