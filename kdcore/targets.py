@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kdcore.errors import DataError
+
+if TYPE_CHECKING:
+    from kdcore.structure import TeacherStructure
 
 __all__ = ["PROVENANCES", "SoftTargets", "encode_labels", "logits_of", "softmax"]
 
@@ -70,6 +73,8 @@ class SoftTargets:
         Sorted class labels; None means regression.
     provenance : str, default="none"
         One of `PROVENANCES`: how the teacher's outputs were made.
+    structure : TeacherStructure, optional
+        What the teacher's trees tell of the columns, for encoders that borrow from it.
 
     Raises
     ------
@@ -83,6 +88,7 @@ class SoftTargets:
     sample_weight: Any = None  # always an array once made
     classes: np.ndarray | None = None
     provenance: str = "none"
+    structure: TeacherStructure | None = None
     _cache: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -183,7 +189,7 @@ class SoftTargets:
         return hard if self.teacher is None else hard + share[:, None] * self.softened(temperature)
 
     def plain(self) -> SoftTargets:
-        """The same labelled rows without the teacher: what a plain student is fitted to."""
+        """The same labelled rows without the teacher and its structure: for a plain student."""
         known = ~self.unlabeled
         return SoftTargets(
             labels=self.labels[known],
@@ -210,6 +216,7 @@ class SoftTargets:
             sample_weight=weight,
             classes=self.classes,
             provenance=self.provenance,
+            structure=self.structure,
             _cache={},
         )
         return part
