@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdcore.errors import KDError
 from kdcore.hookspecs import hookimpl
-from kdcore.specs import LossSpec, SelectorSpec, StudentSpec, TeacherSpec
+from kdcore.specs import LossSpec, SelectorSpec, StudentRecipe, StudentSpec, TeacherSpec
 
 if TYPE_CHECKING:
     from kdcore.comparison import compare as compare
@@ -59,6 +59,7 @@ __all__ = [
     "RegressorTeacher",
     "SelectorSpec",
     "SoftTargets",
+    "StudentRecipe",
     "StudentSpec",
     "TeacherSpec",
     "__version__",

@@ -6,18 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kdcore.candidates import describe_error
 from kdcore.errors import KDError, ParameterError
 from kdcore.experiment import Progress
 from kdcore.given import GivenLabels
+from kdcore.nested import nested_lessons
 from kdcore.pair_store import PairStore, model_key
+from kdcore.recipe_fit import Lesson
 from kdcore.resolve import resolve_student
 from kdcore.sources import resolve_source
 from kdcore.splits import Data, prepare
 from kdcore.student_run import Clock, run_student
-from kdcore.teacher_run import TeacherRun, run_teacher
+from kdcore.teacher_run import run_teacher
+from kdcore.teaching import Wishes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from kdcore.label_cache import LabelCache
 
 __all__ = ["Comparison", "compare"]
+
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -113,7 +118,9 @@ def compare(
     fitted: str = "in-sample",
     unlabeled: Any = None,
     folds: int | str = "auto",
+    recipe: str = "fast",
     alpha: float | None = None,
+    augment: Any = None,
     sample_weight: str | None = None,
     random_state: int = 0,
     n_jobs: int | None = None,
@@ -132,8 +139,10 @@ def compare(
     teacher_params, student_params : mapping of name to parameters, optional
     fitted : {"in-sample", "held-out", "refit"}, default="in-sample"
         Of fitted teachers.
-    alpha : float, optional
-        Overrides each student's own.
+    recipe : {"fast", "auto", "plain"}, default="fast"
+        As in `kdcore.distill`. "auto" labels rows once more for each teacher, nested.
+    alpha, augment : optional
+        Override each student's own.
     output : str or Path, optional
         Folder in which each finished pair is kept at once. Called again with the same arguments,
         finished pairs are read instead of computed.
@@ -162,7 +171,8 @@ def compare(
     )
     step = on_progress or (lambda stage, done, total: None)
     total, done = len(teachers) * len(students), 0
-    store = PairStore(output, rows, [folds, alpha, random_state, fitted])
+    wishes = Wishes(mode=recipe, augment=augment)
+    store = PairStore(output, rows, [folds, recipe, alpha, augment, random_state, fitted])
     pairs = []
     for teacher in teachers:
         ask = _once(
@@ -187,7 +197,8 @@ def compare(
             pair = store.get(key)
             if pair is None:
                 try:
-                    pair = _pair(ask(), student, params, rows, alpha, random_state)
+                    lesson, nested = ask()
+                    pair = _pair(student, params, alpha, lesson, nested, wishes)
                     store.put(key, pair)
                 except Exception as error:
                     # A model may fail in ways that nobody thought of; the others go on.
@@ -213,11 +224,12 @@ def _ask(
     random_state: int,
     n_jobs: int | None,
     cache: LabelCache | None,
-) -> TeacherRun:
+) -> tuple[Lesson, Callable[[], list[Lesson]]]:
+    """What a teacher says of the rows, and the lessons to compare recipes on, made once."""
     source = resolve_source(
         teacher, rows.table, params=params, fitted=fitted, random_state=random_state
     )
-    return run_teacher(
+    run = run_teacher(
         source,
         rows.train,
         rows.held,
@@ -227,16 +239,21 @@ def _ask(
         n_jobs=n_jobs,
         cache=cache,
     )
+    nested = partial(
+        nested_lessons, source, rows, random_state=random_state, n_jobs=n_jobs, cache=cache
+    )
+    return Lesson(rows, run, random_state), _once(nested)
 
 
 def _pair(
-    run: TeacherRun,
     student: Any,
     params: Mapping[str, Any] | None,
-    rows: Data,
     alpha: float | None,
-    random_state: int,
+    lesson: Lesson,
+    nested: Callable[[], list[Lesson]],
+    wishes: Wishes,
 ) -> dict[str, Any]:
+    rows = lesson.data
     classes = rows.train.classes
     learner = resolve_student(
         student,
@@ -248,20 +265,20 @@ def _pair(
     )
     result = run_student(
         learner,
-        rows,
-        run,
+        lesson,
+        wishes,
         clock=Clock(),
-        random_state=random_state,
-        step=lambda stage, done, total: None,
+        random_state=lesson.random_state,
+        nested=nested,
     )
     return result.report.to_dict()
 
 
-def _once(make: Callable[[], TeacherRun]) -> Callable[[], TeacherRun]:
+def _once(make: Callable[[], _T]) -> Callable[[], _T]:
     """Call it on first use only; if it failed, fail the same way again."""
-    kept: list[TeacherRun | Exception] = []
+    kept: list[_T | Exception] = []
 
-    def get() -> TeacherRun:
+    def get() -> _T:
         if not kept:
             try:
                 kept.append(make())

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from kdcore.errors import ParameterError
 from kdcore.files import prepare_folder
 from kdcore.given import GivenLabels
+from kdcore.nested import nested_lessons
+from kdcore.recipe_fit import Lesson
 from kdcore.resolve import resolve_student
 from kdcore.sources import resolve_source
 from kdcore.splits import prepare
 from kdcore.student_run import BUNDLE_NAME, RESULT_NAME, Clock, DistillResult, run_student
 from kdcore.teacher_run import run_teacher
+from kdcore.teaching import Deadline, Wishes
 
 if TYPE_CHECKING:
     from kdcore.label_cache import LabelCache
@@ -42,9 +45,13 @@ def distill(
     student_params: Mapping[str, Any] | None = None,
     unlabeled: Any = None,
     folds: int | str = "auto",
+    recipe: str = "auto",
     alpha: float | None = None,
     temperature: float | None = None,
     loss: Any = None,
+    encoder: Any = None,
+    augment: Any = None,
+    time_limit: float | None = None,
     sample_weight: str | None = None,
     random_state: int = 0,
     n_jobs: int | None = None,
@@ -85,8 +92,21 @@ def distill(
         Rows without labels: the teacher labels them, the student learns from them.
     folds : int or "auto", default="auto"
         See `kdcore.labels.fold_plan`.
+    recipe : {"auto", "fast", "plain"}, default="auto"
+        ``"auto"`` starts from the recipe that was measured to be best for this kind of student,
+        and leaves it only for one that is better by more than a standard error on held-out
+        training rows, which no teacher has seen (nested out-of-fold). ``"fast"`` uses it without
+        that comparison. ``"plain"`` is textbook distillation: soft labels and nothing else.
     alpha, temperature, loss : optional
         Override the student's own.
+    encoder : str or Encoder, optional
+        Overrides the recipe's; see `kdcore.encoders.make_encoder`.
+    augment : int, str or callable, optional
+        Synthetic rows for each training row (0 for none), how they are made, or both as in
+        ``"munge:5"``; overrides the recipe's. See `kdcore.transfer.make_augmenter`.
+    time_limit : float, optional
+        Seconds after which no optional work is started: comparing recipes, tuning, synthetic
+        rows. The teacher's labels and the student itself are always made.
     sample_weight : str, optional
         Column of row weights, used in fitting and in scoring.
     random_state : int, default=0
@@ -111,6 +131,7 @@ def distill(
         Whenever the input, a parameter, a plugin or the output cannot be used.
     """
     clock = Clock()
+    wishes = Wishes(mode=recipe, augment=augment, encoder=encoder, deadline=Deadline(time_limit))
     step = on_progress or (lambda stage, done, total: None)
     if output is not None:
         prepare_folder(output, force=force, names=(BUNDLE_NAME, RESULT_NAME))
@@ -163,11 +184,13 @@ def distill(
     clock.lap("label")
     result = run_student(
         learner,
-        rows,
-        run,
-        run.labels.teacher,
+        Lesson(rows, run, random_state),
+        wishes,
         clock=clock,
         random_state=random_state,
+        nested=lambda: nested_lessons(
+            source, rows, random_state=random_state, n_jobs=n_jobs, cache=cache
+        ),
         step=step,
     )
     if output is not None:

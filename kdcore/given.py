@@ -21,6 +21,7 @@ __all__ = [
     "checked_weights",
     "held_output",
     "input_for",
+    "raw_like",
 ]
 
 
@@ -220,3 +221,19 @@ def held_output(labels: TeacherLabels, held: RawTable, *, same_table: bool) -> n
 def input_for(teacher: Any, table: RawTable) -> Any:
     """The columns of a table in the form that a teacher reads."""
     return table.raw if getattr(teacher, "reads_raw", False) else table.X
+
+
+def raw_like(frame: Any, source: Any) -> Any:
+    """Canonical rows in the column types of the table that was read, as far as these can hold them.
+
+    Teachers that were fitted elsewhere know the user's types: texts rather than categories.
+    """
+    columns = {}
+    for name in frame.columns:
+        column, wanted = frame[name], source[name].dtype
+        try:
+            columns[name] = column.astype(wanted)
+        except (TypeError, ValueError):
+            # A whole number cannot be missing, for instance.
+            columns[name] = column
+    return frame.assign(**columns)

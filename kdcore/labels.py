@@ -22,7 +22,14 @@ from kdcore.errors import DataError, FitError, KDError, KDWarning, ParameterErro
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EncodedTeacher", "TeacherLabels", "fold_plan", "out_of_fold", "teacher_output"]
+__all__ = [
+    "EncodedTeacher",
+    "TeacherLabels",
+    "fit_teacher",
+    "fold_plan",
+    "out_of_fold",
+    "teacher_output",
+]
 
 _DEFAULT_FOLDS = 5
 
@@ -234,6 +241,17 @@ def out_of_fold(
         fit_seconds=fit_seconds,
         seconds=time.perf_counter() - start,
     )
+
+
+def fit_teacher(teacher: Any, X: pd.DataFrame, y: np.ndarray, sample_weight: Any = None) -> Any:
+    """A clone of the teacher, fitted on all rows: the same as `out_of_fold` fits.
+
+    Raises
+    ------
+    FitError
+        When it fails.
+    """
+    return _fit(_single_threaded(_readable(teacher, X)), X, y, sample_weight)
 
 
 def teacher_output(teacher: Any, X: Any, classes: np.ndarray | None) -> np.ndarray:

@@ -66,8 +66,11 @@ def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
     for label, part, key in (
         ("teacher", report.teacher, "teacher"),
         ("plain", report.plain, None),
+        ("same encoding", report.plain_encoded, None),
         ("distilled", report.student, "student"),
     ):
+        if part is None:
+            continue
         scores = part["metrics"] or {}
         row = [label, part["name"], *(_number(scores.get(m)) for m in metrics)]
         row.append(_likeness(part.get("fidelity")))

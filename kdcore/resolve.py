@@ -14,6 +14,7 @@ from kdcore.encoders import make_encoder
 from kdcore.errors import ParameterError, suggest
 from kdcore.loss_choice import make_loss
 from kdcore.registry import default_registry
+from kdcore.specs import StudentRecipe
 from kdcore.students import Student
 
 __all__ = [
@@ -28,11 +29,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Resolved:
-    """An unfitted estimator, the name to show for it, and what the user should be told."""
+    """An unfitted estimator, the name to show for it, and what the user should be told.
+
+    ``recipe`` is how a student of this kind learns best, where that is known, and ``given`` are
+    the parameters that the user has set, which no recipe touches.
+    """
 
     name: str
     estimator: Any
     note: str | None = None
+    recipe: StudentRecipe | None = None
+    given: frozenset[str] = frozenset()
 
 
 def named_estimator(role: str, name: str, task: str) -> Any:
@@ -161,10 +168,11 @@ def resolve_student(
     UnknownNameError, ParameterError, PluginError
         When there is no such student, it cannot do the task, or cannot use a parameter.
     """
-    note = None
+    note, best = None, None
     if isinstance(student, str):
         name, note = _able_student(student, task)
         estimator = named_estimator("student", name, task)
+        best = default_registry().get("student", name).recipe
     else:
         name = type(student).__name__
         if not isinstance(student, Student):
@@ -190,7 +198,7 @@ def resolve_student(
     make_encoder(estimator.encoder)
     if columns is not None:
         _check_features(estimator, list(columns))
-    return Resolved(name, estimator, note)
+    return Resolved(name, estimator, note, best, frozenset({**(params or {}), **given}))
 
 
 def _check_features(student: Student, columns: list[str]) -> None:

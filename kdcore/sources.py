@@ -13,7 +13,7 @@ import numpy as np
 
 from kdcore.errors import FitError, KDError, KDWarning, ParameterError
 from kdcore.given import GivenLabels, checked_weights, input_for
-from kdcore.labels import TeacherLabels, out_of_fold, teacher_output
+from kdcore.labels import TeacherLabels, fit_teacher, out_of_fold, teacher_output
 from kdcore.own_teachers import CallableTeacher, EnsembleTeacher, FittedTeacher
 from kdcore.registry import default_registry
 from kdcore.resolve import is_fitted, resolve_teacher
@@ -45,6 +45,9 @@ class Source:
         Whether it can label other rows too; given labels cannot.
     was_fitted : bool, default=False
         Whether it came fitted, so that what the user says of that has a meaning.
+    refit : callable, optional
+        ``refit(train)`` fits the teacher to a table, without labelling it; None where it is not
+        fitted here.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Source:
     identity: Any = None
     can_be_asked: bool = True
     was_fitted: bool = False
+    refit: Callable[[LabeledTable], Any] | None = None
 
 
 def resolve_source(
@@ -145,14 +149,17 @@ def resolve_source(
             **options,
         )
 
+    def refit(train: LabeledTable) -> Any:
+        return fit_teacher(found.estimator, train.X, train.y, train.sample_weight)
+
     if not isinstance(teacher, str):
-        return Source(found.name, label, was_fitted=was_fitted)
+        return Source(found.name, label, was_fitted=was_fitted, refit=refit)
     identity = {
         "class": _path(found.estimator),
         "params": repr(sorted(found.estimator.get_params().items())),
         "distribution": default_registry().provider("teacher", teacher).distribution,
     }
-    return Source(found.name, label, identity)
+    return Source(found.name, label, identity, refit=refit)
 
 
 def _from_fitted(model: Any, name: str, provenance: str) -> Source:
@@ -247,6 +254,10 @@ def _ensemble(
             shares=share,
         )
 
+    def refit(train: LabeledTable) -> Any:
+        members = [s.refit(train) for s in sources if s.refit is not None]
+        return EnsembleTeacher(members, share, train.classes, TableSchema.fit(train.X))
+
     name = " + ".join(s.name for s in sources)
     whole = [s.identity for s in sources]
     identity = None if None in whole else {"members": whole, "weights": share.tolist()}
@@ -256,6 +267,7 @@ def _ensemble(
         identity,
         can_be_asked=all(s.can_be_asked for s in sources),
         was_fitted=any(s.was_fitted for s in sources),
+        refit=None if any(s.refit is None for s in sources) else refit,
     )
 
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from kdcore.errors import SpecError
 
-__all__ = ["TASKS", "LossSpec", "SelectorSpec", "Spec", "StudentSpec", "TeacherSpec"]
+__all__ = [
+    "TASKS",
+    "LossSpec",
+    "SelectorSpec",
+    "Spec",
+    "StudentRecipe",
+    "StudentSpec",
+    "TeacherSpec",
+]
 
 TASKS = ("binary", "multiclass", "regression")
 
@@ -151,6 +160,41 @@ class TeacherSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StudentRecipe:
+    """How a kind of student learns best from a teacher, as its author measured it.
+
+    Parameters
+    ----------
+    encoder : str, optional
+        Encoder of the distilled student, such as ``"teacher_bins:pairs=20"``; None leaves the
+        student's own.
+    augment : int, default=0
+        Synthetic rows for each training row.
+    params : mapping, default={}
+        Parameters of a student that learns from synthetic rows too.
+    tune : mapping of str to tuple, default={}
+        Values of the student's parameters that are tried on held-out training rows, for the
+        plain and the distilled student alike.
+    """
+
+    encoder: str | None = None
+    augment: int = 0
+    params: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    tune: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, hash=False)
+
+    def is_valid(self) -> bool:
+        """Whether every field has the right type."""
+        return (
+            (self.encoder is None or isinstance(self.encoder, str))
+            and isinstance(self.augment, int)
+            and self.augment >= 0
+            and isinstance(self.params, Mapping)
+            and isinstance(self.tune, Mapping)
+            and all(isinstance(v, (tuple, list)) and len(v) > 0 for v in self.tune.values())
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudentSpec(Spec):
     """A student: ``factory(task)`` returns an unfitted `ClassifierStudent` or `RegressorStudent`.
 
@@ -169,6 +213,9 @@ class StudentSpec(Spec):
     counterpart : str, optional
         Name of the student that stands in for tasks this one lacks, as ``ridge`` does for
         ``logistic_regression`` in regression.
+    recipe : StudentRecipe, optional
+        How it learns best from a teacher. Without one it learns from soft labels of the training
+        rows, behind its own encoder.
     """
 
     role: ClassVar[str] = "student"
@@ -179,10 +226,17 @@ class StudentSpec(Spec):
     encoder: str = "standard"
     exports: tuple[str, ...] = ()
     counterpart: str | None = None
+    recipe: StudentRecipe | None = None
 
     def _validate(self) -> None:
         self._require_tasks(self.tasks)
         self._require_flags("uses_gradient", "embedded_selection")
+        self._require(
+            self.recipe is None
+            or (isinstance(self.recipe, StudentRecipe) and self.recipe.is_valid()),
+            "recipe",
+            "use a StudentRecipe with the types of its documentation, or None",
+        )
         self._require(
             isinstance(self.encoder, str) and bool(_NAME.match(self.encoder)),
             "encoder",

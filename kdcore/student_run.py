@@ -1,34 +1,32 @@
-"""Fitting a student with and without its teacher, and judging both on held-out rows."""
+"""Teaching a student and judging all its versions on held-out rows."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kdcore.bundle import Packed, pack
-from kdcore.errors import FitError, KDError
 from kdcore.evaluation import fidelity, metrics
 from kdcore.files import atomic_path, prepare_folder
 from kdcore.labels import teacher_output
 from kdcore.latency import bundle_latency, model_latency
 from kdcore.report import DistillReport
-from kdcore.table import stacked
-from kdcore.targets import SoftTargets, encode_labels
+from kdcore.teaching import teach
 from kdcore.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
+    from kdcore.recipe_fit import Lesson
     from kdcore.resolve import Resolved
     from kdcore.runtime import Bundle
     from kdcore.splits import Data
     from kdcore.teacher_run import TeacherRun
+    from kdcore.teaching import Taught, Wishes
 
-__all__ = ["BUNDLE_NAME", "RESULT_NAME", "Clock", "DistillResult", "run_student", "soft_targets"]
+__all__ = ["BUNDLE_NAME", "RESULT_NAME", "Clock", "DistillResult", "run_student"]
 
 BUNDLE_NAME, RESULT_NAME = "student.kd", "result.json"
 
@@ -47,6 +45,8 @@ class DistillResult:
         ``student`` is the distilled one.
     packed : Packed or None
         The student's bundle; None if the student cannot be written as ONNX.
+    plain_encoded : fitted student or None
+        Labels alone, behind the encoding of the distilled one; None where that is the plain one's.
     """
 
     report: DistillReport
@@ -54,6 +54,7 @@ class DistillResult:
     student: Any
     plain: Any
     packed: Packed | None
+    plain_encoded: Any = None
 
     @property
     def bundle(self) -> Bundle | None:
@@ -92,116 +93,83 @@ class Clock:
         self.seconds[stage] = now - self.last
         self.last = now
 
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """End the stages that somebody else has timed."""
+        self.seconds.update(seconds)
+        self.last = time.perf_counter()
+
     def total(self) -> float:
         """Seconds since the start."""
         return time.perf_counter() - self.start
 
 
-def soft_targets(data: Data, run: TeacherRun) -> tuple[Any, SoftTargets]:
-    """The transfer set: training rows with labels and teacher, then unlabeled ones with teacher."""
-    train, classes = data.train, data.train.classes
-    labels = train.y if classes is None else encode_labels(train.y, classes)
-    X, teacher, weight = train.X, run.labels.values, train.sample_weight
-    if data.extra is not None and run.unlabeled is not None:
-        n = len(data.extra)
-        X = stacked(X, data.extra.X)
-        unknown = np.full(n, np.nan) if classes is None else np.full(n, -1)
-        labels = np.concatenate([labels, unknown])
-        teacher = np.concatenate([teacher, run.unlabeled])
-        if weight is not None:
-            # A row without a weight of its own counts like an average one.
-            weight = np.concatenate([weight, np.full(n, weight.mean())])
-    targets = SoftTargets(
-        labels=labels,
-        teacher=teacher,
-        sample_weight=weight,
-        classes=classes,
-        provenance=run.labels.provenance,
-    )
-    return X, targets
-
-
 def run_student(
     student: Resolved,
-    data: Data,
-    run: TeacherRun,
-    teacher: Any = None,
+    lesson: Lesson,
+    wishes: Wishes,
     *,
     clock: Clock,
     random_state: int,
-    step: Callable[[str, int, int], None],
+    nested: Callable[[], list[Lesson]] | None = None,
+    step: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> DistillResult:
-    """Fit the student to the teacher and to labels alone, and judge both.
+    """Teach the student, fit it to labels alone as well, and judge all versions.
 
     Parameters
     ----------
     student : Resolved
-    data : Data
-    run : TeacherRun
-    teacher : fitted teacher, optional
-        Handed through to the result.
+    lesson : Lesson
+        The rows, and what the teacher said of them.
+    wishes : Wishes
     clock : Clock
     random_state : int
-        Of the verdict's bootstrap.
+        Of holding out training rows, and of the verdict's bootstrap.
+    nested : callable, optional
+        See `kdcore.teaching.teach`.
     step : callable
         ``step(stage, done, total)``.
     """
-    X, targets = soft_targets(data, run)
-    step("students", 0, 2)
-    distilled = _fit(student, X, targets)
-    clock.lap("fit")
-    step("students", 1, 2)
-    plain = _fit(student, data.train.X, targets.take(np.arange(len(data.train))).plain())
-    clock.lap("fit_plain")
+    taught = teach(student, lesson, wishes, nested=nested, random_state=random_state, step=step)
+    clock.add(taught.seconds)
     step("evaluate", 0, 1)
-    return _judged(student, data, run, teacher, distilled, plain, clock, random_state)
-
-
-def _fit(student: Resolved, X: Any, targets: SoftTargets) -> Any:
-    from sklearn.base import clone
-
-    try:
-        return clone(student.estimator).fit(X, targets)
-    except KDError:
-        raise
-    except Exception as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise FitError(f"the student {student.name} failed to fit: {line}") from error
+    return _judged(student, lesson, taught, clock, random_state)
 
 
 def _judged(
-    student: Resolved,
-    data: Data,
-    run: TeacherRun,
-    teacher: Any,
-    distilled: Any,
-    plain: Any,
-    clock: Clock,
-    seed: int,
+    student: Resolved, lesson: Lesson, taught: Taught, clock: Clock, seed: int
 ) -> DistillResult:
+    data, run = lesson.data, lesson.run
     train, held = data.train, data.held
     classes, weight = train.classes, held.sample_weight
-    outputs = {"plain": teacher_output(plain, held.X, classes)}
-    outputs["student"] = teacher_output(distilled, held.X, classes)
-    scores = {name: metrics(out, held.y, classes, weight) for name, out in outputs.items()}
+    models = {"student": taught.distilled, "plain": taught.plain}
+    if taught.plain_encoded is not None:
+        models["plain_encoded"] = taught.plain_encoded
+    outputs = {name: teacher_output(model, held.X, classes) for name, model in models.items()}
     judged = verdict(
         held.y,
         teacher=run.held,
         plain=outputs["plain"],
         distilled=outputs["student"],
+        plain_encoded=outputs.get("plain_encoded"),
         classes=classes,
         sample_weight=weight,
         random_state=seed,
     )
-    likeness: dict[str, Any] = dict.fromkeys(outputs)
-    if run.held is not None:
-        likeness = {name: fidelity(out, run.held, weight) for name, out in outputs.items()}
-    recipe = _recipe(distilled, run)
+    versions: dict[str, dict[str, Any]] = {}
+    for name, output in outputs.items():
+        versions[name] = {
+            "name": student.name,
+            "metrics": metrics(output, held.y, classes, weight),
+            "fidelity": None if run.held is None else fidelity(output, run.held, weight),
+        }
+    versions["student"]["features"] = taught.distilled.get_selected_features()
+    versions["student"]["fit_seconds"] = taught.seconds["fit"]
+    recipe = _recipe(lesson, taught)
     clock.lap("evaluate")
-    notes = _notes(student, data, run)
-    packed = _packed(student, distilled, data, run, recipe, scores["student"], judged, notes)
+    notes = _notes(student, data, run) + taught.notes
+    packed = _packed(student, lesson, taught, recipe, versions["student"]["metrics"], judged, notes)
     clock.lap("bundle")
-    ask = distilled.predict if classes is None else distilled.predict_proba
+    ask = taught.distilled.predict if classes is None else taught.distilled.predict_proba
     latency = {
         "teacher": run.latency,
         "student": model_latency(ask, held.X)
@@ -216,7 +184,7 @@ def _judged(
         rows={
             "train": len(train),
             "test": len(held),
-            "augmented": 0,
+            "augmented": taught.augmented,
             "unlabeled": 0 if data.extra is None else len(data.extra),
         },
         columns=train.X.shape[1],
@@ -227,19 +195,9 @@ def _judged(
             "labels": run.labels.provenance,
             "cached": run.cached,
         },
-        plain={
-            "name": student.name,
-            "metrics": scores["plain"],
-            "fidelity": likeness["plain"],
-            "fit_seconds": clock.seconds["fit_plain"],
-        },
-        student={
-            "name": student.name,
-            "metrics": scores["student"],
-            "fidelity": likeness["student"],
-            "features": distilled.get_selected_features(),
-            "fit_seconds": clock.seconds["fit"],
-        },
+        plain=versions["plain"],
+        plain_encoded=versions.get("plain_encoded"),
+        student=versions["student"],
         recipe=recipe,
         verdict=judged.to_dict(),
         latency_us=latency,
@@ -249,7 +207,14 @@ def _judged(
         seed=seed,
         notes=notes,
     )
-    return DistillResult(report, teacher, distilled, plain, packed)
+    return DistillResult(
+        report,
+        lesson.run.labels.teacher,
+        taught.distilled,
+        taught.plain,
+        packed,
+        taught.plain_encoded,
+    )
 
 
 def _notes(student: Resolved, data: Data, run: TeacherRun) -> list[str]:
@@ -272,41 +237,54 @@ def _notes(student: Resolved, data: Data, run: TeacherRun) -> list[str]:
     return notes
 
 
-def _recipe(distilled: Any, run: TeacherRun) -> dict[str, Any]:
-    loss, encoder = distilled.loss, distilled.encoder
+def _recipe(lesson: Lesson, taught: Taught) -> dict[str, Any]:
+    student, labels, used = taught.distilled, lesson.run.labels, taught.recipe
+    loss, encoder = student.loss, student.encoder
     if loss is None:
-        loss = "blend" if not hasattr(distilled, "classes_") else "kl"
+        loss = "blend" if not hasattr(student, "classes_") else "kl"
+    calibrated = used.teacher and used.calibrate
     return {
-        "folds": run.labels.folds or None,
-        "temperature": distilled.temperature,
-        "alpha": distilled.alpha,
+        "name": used.name,
+        "folds": labels.folds or None,
+        "temperature": student.temperature,
+        "alpha": student.alpha if used.teacher else 0.0,
         "loss": loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__),
-        "augment": None,
+        "calibration": lesson.calibration.temperature if calibrated else 1.0,
+        "augment": taught.augmented or None,
+        "rows": lesson.method(used) if taught.augmented else None,
         "encoder": encoder if isinstance(encoder, str) else type(encoder).__name__,
+        "structure": _structure(student.encoder_),
+        "params": dict(taught.params),
+        "trials": taught.choice.trials,
         "selector": None,
         "max_features": None,
     }
 
 
+def _structure(encoder: Any) -> str | None:
+    """Whose trees an encoder has borrowed from."""
+    structure = getattr(encoder, "structure_", None)
+    return None if structure is None else structure.source
+
+
 def _packed(
     student: Resolved,
-    distilled: Any,
-    data: Data,
-    run: TeacherRun,
+    lesson: Lesson,
+    taught: Taught,
     recipe: dict[str, Any],
     scores: dict[str, float | None],
     judged: Verdict,
     notes: list[str],
 ) -> Packed | None:
-    if not hasattr(distilled, "to_onnx"):
+    if not hasattr(taught.distilled, "to_onnx"):
         notes.append(f"the student {student.name!r} cannot be written as ONNX: no bundle.")
         return None
     info = {
-        "target": data.train.target,
-        "teacher": run.name,
+        "target": lesson.data.train.target,
+        "teacher": lesson.run.name,
         "recipe": recipe,
-        "labels": run.labels.provenance,
+        "labels": lesson.run.labels.provenance,
         "metrics": scores,
         "verdict": judged.to_dict(),
     }
-    return pack(distilled, data.held.X, name=student.name, info=info)
+    return pack(taught.distilled, lesson.data.held.X, name=student.name, info=info)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,9 @@ class TeacherRun:
         Whether it came from the cache.
     asked_before : bool, default=False
         Whether labels were given that somebody made before rows were held out.
+    refit : callable, optional
+        ``refit(train)`` fits the teacher to all training rows, where the cache holds its labels
+        but not the model; None for teachers that are not fitted here.
     """
 
     name: str
@@ -52,6 +55,7 @@ class TeacherRun:
     size: int | None
     cached: bool = False
     asked_before: bool = False
+    refit: Callable[[LabeledTable], Any] | None = None
 
 
 def run_teacher(
@@ -65,6 +69,7 @@ def run_teacher(
     n_jobs: int | None,
     cache: LabelCache | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    measure: bool = True,
 ) -> TeacherRun:
     """Fit (or ask) the teacher, unless the cache knows what it would say.
 
@@ -77,6 +82,8 @@ def run_teacher(
     folds, random_state, n_jobs, on_step
         See `kdcore.labels.out_of_fold`.
     cache : LabelCache, optional
+    measure : bool, default=True
+        Whether to take the time of predictions and the size of the model.
     """
     if unlabeled is not None and not source.can_be_asked:
         raise ParameterError(
@@ -88,7 +95,7 @@ def run_teacher(
         key = cache.key(source.identity, tables, folds=folds, random_state=random_state)
         found = cache.get(key, source.name)
         if found is not None:
-            return found
+            return replace(found, refit=source.refit)
     labels = source.label(
         train, folds=folds, random_state=random_state, n_jobs=n_jobs, on_step=on_step
     )
@@ -99,9 +106,10 @@ def run_teacher(
         labels=labels,
         held=held_output(labels, held, same_table=same),
         unlabeled=None if unlabeled is None else held_output(labels, unlabeled, same_table=False),
-        latency=_latency(labels.teacher, held),
-        size=_size(labels.teacher),
+        latency=_latency(labels.teacher, held) if measure else None,
+        size=_size(labels.teacher) if measure else None,
         asked_before=not source.can_be_asked,
+        refit=source.refit,
     )
     if cache is not None and key is not None:
         cache.put(key, run)

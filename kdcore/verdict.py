@@ -27,6 +27,8 @@ class Verdict:
     choice : {"distilled", "plain", "plain_encoded"}
         ``"distilled"`` only if the whole interval of the gain lies above 0, and there are at
         least 10 rows: where the data cannot tell, the plain student is the simpler choice.
+        ``"plain_encoded"`` if labels alone, behind the encoding of the distilled student, are
+        clearly better than both, or better than plain where the distilled one is not.
     metric : {"log_loss", "rmse"}
     gain : float
         Plain minus distilled; above 0 the distilled student is better.
@@ -36,7 +38,11 @@ class Verdict:
         (plain - distilled) / (plain - teacher); 1 = as good as the teacher. None where the plain
         student is within 2 % of the teacher or ahead of it.
     reason : str
-        The verdict in one sentence.
+        The verdict in words.
+    over_encoded : tuple of float and interval, optional
+        The gain over the same student of labels alone behind the same encoding: what soft labels
+        and synthetic rows add to the structure that the encoding borrows. None where the plain
+        student has that encoding.
     """
 
     choice: str
@@ -45,10 +51,16 @@ class Verdict:
     ci95: tuple[float, float]
     gap_closed: float | None
     reason: str
+    over_encoded: tuple[float, tuple[float, float]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {**asdict(self), "ci95": list(self.ci95)}
+        over = self.over_encoded
+        return {
+            **asdict(self),
+            "ci95": list(self.ci95),
+            "over_encoded": None if over is None else {"gain": over[0], "ci95": list(over[1])},
+        }
 
 
 def paired_interval(
@@ -121,10 +133,11 @@ def verdict(
     plain: np.ndarray,
     distilled: np.ndarray,
     classes: np.ndarray | None,
+    plain_encoded: np.ndarray | None = None,
     sample_weight: np.ndarray | None = None,
     random_state: int = 0,
 ) -> Verdict:
-    """Compare plain and distilled student on held-out rows.
+    """Compare the versions of a student on held-out rows.
 
     Parameters
     ----------
@@ -134,40 +147,99 @@ def verdict(
         Outputs for the same rows; the teacher's may be None, which leaves the gap open.
     classes : array of shape (K,) or None
         None means regression.
+    plain_encoded : array, optional
+        Output of the student of labels alone behind the encoding of the distilled one.
     sample_weight : array of shape (n,), optional
     random_state : int, default=0
         Of the bootstrap.
     """
-    regression = classes is None
-    losses = [row_losses(output, y, classes) for output in (plain, distilled)]
-
-    def mean(loss: np.ndarray) -> float:
-        average = float(np.average(loss, weights=sample_weight))
-        return float(np.sqrt(average)) if regression else average
-
-    gain, interval = paired_interval(
-        *losses, weight=sample_weight, root=regression, random_state=random_state
-    )
-    at_plain, at_distilled = (mean(loss) for loss in losses)
-    lead = None if teacher is None else at_plain - mean(row_losses(teacher, y, classes))
-    gap_closed = None
-    if lead is not None and lead > _NARROW_GAP * at_plain:
-        gap_closed = (at_plain - at_distilled) / lead
-    name = "RMSE" if regression else "log loss"
-    change = f"{name} {at_distilled:.4g} against {at_plain:.4g} of the plain student"
-    interval_text = f"95 % interval of the gain {interval[0]:+.3g} to {interval[1]:+.3g}"
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
-    if _effective_rows(weight) < _FEWEST_ROWS:
-        choice = "plain"
-        reason = f"too few held-out rows to tell, so keep the plain student: {change}."
-    elif interval[0] > 0:
-        choice, reason = "distilled", f"deploy the distilled student: {change} ({interval_text})."
-    elif interval[1] < 0:
-        choice = "plain"
-        reason = f"do not distil: the plain student is better, {change} ({interval_text})."
-    else:
-        choice = "plain"
-        reason = f"no clear gain, so keep the plain student: {change} ({interval_text})."
+    outputs = {"plain": plain, "distilled": distilled}
+    if plain_encoded is not None:
+        outputs["plain_encoded"] = plain_encoded
+    scores = _Scores(outputs, y, classes, weight, random_state)
+    gain, interval = scores.gain("plain", "distilled")
+    lead = None
+    if teacher is not None:
+        lead = scores.mean("plain") - scores.average(row_losses(teacher, y, classes))
+    gap_closed = None
+    if lead is not None and lead > _NARROW_GAP * scores.mean("plain"):
+        gap_closed = gain / lead
+    choice, reason = _chosen(scores, _effective_rows(weight))
     if choice == "plain" and lead is not None and lead <= 0:
         reason += " It is not worse than the teacher either."
-    return Verdict(choice, "rmse" if regression else "log_loss", gain, interval, gap_closed, reason)
+    over = scores.gain("plain_encoded", "distilled") if plain_encoded is not None else None
+    return Verdict(choice, scores.metric, gain, interval, gap_closed, reason, over)
+
+
+class _Scores:
+    """Row losses of the versions of a student, and their paired differences."""
+
+    def __init__(
+        self,
+        outputs: dict[str, np.ndarray],
+        y: np.ndarray,
+        classes: np.ndarray | None,
+        weight: np.ndarray,
+        random_state: int,
+    ) -> None:
+        self.losses = {name: row_losses(output, y, classes) for name, output in outputs.items()}
+        self.regression = classes is None
+        self.metric = "rmse" if self.regression else "log_loss"
+        self.title = "RMSE" if self.regression else "log loss"
+        self.weight = weight
+        self.random_state = random_state
+
+    def average(self, losses: np.ndarray) -> float:
+        average = float(np.average(losses, weights=self.weight))
+        return float(np.sqrt(average)) if self.regression else average
+
+    def mean(self, name: str) -> float:
+        return self.average(self.losses[name])
+
+    def gain(self, base: str, other: str) -> tuple[float, tuple[float, float]]:
+        """How much smaller the loss of ``other`` is than that of ``base``, with its interval."""
+        return paired_interval(
+            self.losses[base],
+            self.losses[other],
+            weight=self.weight,
+            root=self.regression,
+            random_state=self.random_state,
+        )
+
+
+def _chosen(scores: _Scores, rows: float) -> tuple[str, str]:
+    """What to deploy, and the sentence that says why."""
+
+    def change(name: str) -> str:
+        return f"{scores.title} {scores.mean(name):.4g} against {scores.mean('plain'):.4g} of the plain student"
+
+    def shown(interval: tuple[float, float]) -> str:
+        return f"95 % interval of the gain {interval[0]:+.3g} to {interval[1]:+.3g}"
+
+    _, interval = scores.gain("plain", "distilled")
+    text = f"{change('distilled')} ({shown(interval)})"
+    if rows < _FEWEST_ROWS:
+        return "plain", (
+            f"too few held-out rows to tell, so keep the plain student: {change('distilled')}."
+        )
+    if "plain_encoded" in scores.losses:
+        _, encoded = scores.gain("plain", "plain_encoded")
+        soft, over = scores.gain("plain_encoded", "distilled")
+        if interval[0] > 0 and over[1] >= 0:
+            return "distilled", (
+                f"deploy the distilled student: {text}. Its encoding alone reaches "
+                f"{scores.mean('plain_encoded'):.4g}; the teacher's labels add {soft:+.3g} "
+                f"({over[0]:+.3g} to {over[1]:+.3g})."
+            )
+        if encoded[0] > 0:
+            return "plain_encoded", (
+                "deploy the student of labels alone with the teacher's encoding: "
+                f"{change('plain_encoded')} ({shown(encoded)}); the teacher's labels add "
+                f"{soft:+.3g} ({over[0]:+.3g} to {over[1]:+.3g})."
+            )
+    elif interval[0] > 0:
+        return "distilled", f"deploy the distilled student: {text}."
+    if interval[1] < 0:
+        return "plain", f"do not distil: the plain student is better, {text}."
+    return "plain", f"no clear gain, so keep the plain student: {text}."

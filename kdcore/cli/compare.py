@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdcore.cli.common import echo_json
-from kdcore.cli.options import cache_of, data_options, names, progress, run_options
+from kdcore.cli.options import (
+    cache_of,
+    data_options,
+    names,
+    progress,
+    recipe_options,
+    run_options,
+)
 
 if TYPE_CHECKING:
     from kdcore.comparison import Comparison
@@ -71,7 +78,15 @@ def _by_name(
     callback=_by_name,
     help="Parameter of one student; may be repeated.",
 )
-@click.option("--alpha", type=float, help="Share of the teacher in the loss; 0.7 unless given.")
+@click.option(
+    "--recipe",
+    default="fast",
+    show_default=True,
+    metavar="NAME",
+    help="fast: the best recipe known for each student; auto: compared with others on held-out "
+    "training rows; plain: soft labels and nothing else.",
+)
+@recipe_options
 @click.option(
     "--output",
     "-o",

@@ -14,6 +14,7 @@ from kdcore.cli.options import (
     names,
     parameters,
     progress,
+    recipe_options,
     run_options,
     teacher_options,
     weights,
@@ -69,8 +70,28 @@ __all__ = ["distill_command", "teacher_of"]
     callback=parameters,
     help="Parameter of the student; may be repeated.",
 )
+@click.option(
+    "--recipe",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="auto: the best recipe known, compared with others on held-out training rows; fast: "
+    "without that comparison; plain: soft labels and nothing else.",
+)
+@recipe_options
 @click.option("--temperature", type=float, help="Softens teacher and student; 1 unless given.")
-@click.option("--alpha", type=float, help="Share of the teacher in the loss; 0.7 unless given.")
+@click.option(
+    "--encoder",
+    metavar="NAME",
+    help="How columns become the student's input: standard, ordinal, quantile, ple, spline, "
+    "teacher_bins; parameters may follow: teacher_bins:pairs=20.",
+)
+@click.option(
+    "--time-limit",
+    type=float,
+    metavar="S",
+    help="Seconds after which no optional work (comparing, tuning, synthetic rows) is started.",
+)
 @click.option(
     "--loss",
     metavar="NAME",

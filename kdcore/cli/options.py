@@ -17,6 +17,7 @@ __all__ = [
     "names",
     "parameters",
     "progress",
+    "recipe_options",
     "run_options",
     "weights",
 ]
@@ -156,6 +157,16 @@ teacher_options = _all(
     ),
 )
 
+recipe_options = _all(
+    click.option("--alpha", type=float, help="Share of the teacher in the loss; 0.7 unless given."),
+    click.option(
+        "--augment",
+        metavar="N|METHOD[:N]",
+        help="Synthetic rows for each training row, 0 for none; cart, munge, ... say how they are "
+        "made. By default as the recipe has it.",
+    ),
+)
+
 run_options = _all(
     click.option(
         "--unlabeled",
@@ -177,6 +188,7 @@ _TITLES = {
     "read": "Reading the table",
     "teacher": "Fitting the teacher",
     "students": "Fitting the students",
+    "validate": "Comparing recipes",
     "evaluate": "Judging on held-out rows",
     "pairs": "Distilling pairs",
 }

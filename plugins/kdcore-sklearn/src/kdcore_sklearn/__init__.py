@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kdcore import StudentSpec, hookimpl
+from kdcore import StudentRecipe, StudentSpec, hookimpl
 
 __all__ = ["kd_students"]
 
@@ -21,6 +21,12 @@ def kd_students() -> Iterable[StudentSpec]:
         encoder="standard",
         exports=("onnx",),
         counterpart="ridge",
+        recipe=StudentRecipe(
+            encoder="teacher_bins:pairs=20",
+            augment=10,
+            params={"max_iter": 150},
+            tune={"C": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)},
+        ),
     )
     yield StudentSpec(
         name="ridge",
@@ -30,6 +36,11 @@ def kd_students() -> Iterable[StudentSpec]:
         encoder="standard",
         exports=("onnx",),
         counterpart="logistic_regression",
+        recipe=StudentRecipe(
+            encoder="teacher_bins:pairs=20",
+            augment=10,
+            tune={"l2": (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)},
+        ),
     )
     yield StudentSpec(
         name="decision_tree",
@@ -38,6 +49,7 @@ def kd_students() -> Iterable[StudentSpec]:
         tasks=("binary", "multiclass", "regression"),
         encoder="ordinal",
         exports=("onnx",),
+        recipe=StudentRecipe(augment=10, tune={"min_samples_leaf": (5, 10, 20)}),
     )
     yield StudentSpec(
         name="sklearn_mlp",
@@ -47,6 +59,11 @@ def kd_students() -> Iterable[StudentSpec]:
         uses_gradient=True,
         encoder="standard",
         exports=("onnx",),
+        recipe=StudentRecipe(
+            encoder="teacher_bins",
+            augment=10,
+            params={"early_stopping": False},
+        ),
     )
     yield StudentSpec(
         name="svm",

@@ -1,0 +1,90 @@
+"""Choosing a recipe: the measured default, unless another is better by more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdcore.recipe_fit import fit_student
+from kdcore.tuning import held_losses
+
+if TYPE_CHECKING:
+    from kdcore.recipe import Recipe
+    from kdcore.recipe_fit import Lesson
+    from kdcore.resolve import Resolved
+
+__all__ = ["Choice", "choose"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The recipe that is used, and what it was compared with.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    trials : list of dict
+        ``name``, ``loss`` (log loss, or mean squared error) and, beside the default, ``gain``
+        over it with its standard error ``se``; empty when nothing was compared.
+    moved : bool
+        Whether another than the default won.
+    """
+
+    recipe: Recipe
+    trials: list[dict[str, Any]] = field(default_factory=list)
+    moved: bool = False
+
+
+def choose(
+    student: Resolved,
+    lessons: Sequence[Lesson],
+    recipes: Sequence[Recipe],
+    params: Mapping[Any, Mapping[str, Any]],
+) -> Choice:
+    """Compare recipes on held-out parts of the training rows.
+
+    The first recipe stays unless another one's loss is smaller by more than one standard error
+    of the difference, row by row: with few rows the smallest loss is often luck.
+
+    Parameters
+    ----------
+    student : Resolved
+    lessons : sequence of Lesson
+        See `kdcore.nested.nested_lessons`.
+    recipes : sequence of Recipe
+        The default first.
+    params : mapping
+        Tuned parameters for each recipe's encoder, by its text.
+    """
+    losses = [
+        np.concatenate(
+            [
+                held_losses(fit_student(student, lesson, r, params[str(r.encoder)]), lesson)
+                for lesson in lessons
+            ]
+        )
+        for r in recipes
+    ]
+    weight = np.concatenate([_weight(lesson) for lesson in lessons])
+    weight = weight / weight.sum()
+    trials: list[dict[str, Any]] = []
+    best, largest = 0, 0.0
+    for i, (recipe, own) in enumerate(zip(recipes, losses, strict=True)):
+        trial: dict[str, Any] = {"name": recipe.name, "loss": float(weight @ own)}
+        if i:
+            difference = losses[0] - own
+            gain = float(weight @ difference)
+            error = float(np.sqrt((weight**2) @ (difference - gain) ** 2))
+            trial |= {"gain": gain, "se": error}
+            if gain > error and gain > largest:
+                best, largest = i, gain
+        trials.append(trial)
+    return Choice(recipes[best], trials, moved=best > 0)
+
+
+def _weight(lesson: Lesson) -> np.ndarray:
+    held = lesson.data.held
+    return np.ones(len(held)) if held.sample_weight is None else held.sample_weight

@@ -1,0 +1,96 @@
+"""Splits of the training rows whose held-out part no teacher, structure or label has seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from kdcore.labels import fold_plan
+from kdcore.recipe_fit import Lesson
+from kdcore.splits import Data
+from kdcore.teacher_run import run_teacher
+
+if TYPE_CHECKING:
+    from kdcore.label_cache import LabelCache
+    from kdcore.sources import Source
+    from kdcore.teacher_run import TeacherRun
+
+__all__ = ["can_be_nested", "nested_count", "nested_lessons", "part_of"]
+
+#: Below so many training rows one fold is too small to judge by, and all of them are used.
+_FEW_ROWS = 2000
+
+
+def can_be_nested(run: TeacherRun) -> bool:
+    """Whether the teacher can be asked about rows of which it knows nothing.
+
+    In-sample labels know every row's label. Labels that were given may do so, as do out-of-fold
+    labels: the folds' other teachers have seen the row.
+    """
+    return run.labels.provenance == "held-out" or (
+        run.labels.provenance == "out-of-fold" and run.refit is not None
+    )
+
+
+def nested_lessons(
+    source: Source,
+    data: Data,
+    *,
+    random_state: int,
+    n_jobs: int | None,
+    cache: LabelCache | None,
+) -> list[Lesson]:
+    """Lessons on parts of the training rows, whose held-out rows are the rest.
+
+    A teacher is fitted on each part alone, and labels it by folds within the part: with the
+    ordinary out-of-fold labels, the other folds' teachers would have told of the held-out rows.
+    There is one part, or five of them below 2,000 rows.
+    """
+    plan = _plan(data, random_state)
+    lessons = []
+    for number, (inside, outside) in enumerate(plan[: nested_count(data)]):
+        part = _split(data, inside, outside)
+        run = run_teacher(
+            source,
+            part.train,
+            part.held,
+            part.extra,
+            folds="auto",
+            random_state=random_state,
+            n_jobs=n_jobs,
+            cache=cache,
+            measure=False,
+        )
+        lessons.append(Lesson(part, run, random_state + number))
+    return lessons
+
+
+def nested_count(data: Data) -> int:
+    """How many parts `nested_lessons` makes."""
+    return 1 if len(data.train) >= _FEW_ROWS else 5
+
+
+def part_of(lesson: Lesson, random_state: int) -> Lesson:
+    """A lesson on four fifths of the rows, judged by the rest, with the whole lesson's structure.
+
+    Its labels are not nested: it is for work with true labels alone.
+    """
+    inside, outside = _plan(lesson.data, random_state)[0]
+    labels = lesson.run.labels
+    run = replace(
+        lesson.run,
+        labels=replace(labels, values=labels.values[inside]),
+        held=labels.values[outside],
+    )
+    part = Lesson(_split(lesson.data, inside, outside), run, random_state)
+    part._kept["structure"] = lesson.structure
+    return part
+
+
+def _plan(data: Data, random_state: int) -> list[Any]:
+    train = data.train
+    return fold_plan(train.y, classes=train.classes, folds="auto", random_state=random_state)
+
+
+def _split(data: Data, inside: Any, outside: Any) -> Data:
+    return Data(data.table, data.train.take(inside), data.train.take(outside), data.extra)

@@ -1,0 +1,201 @@
+"""From a recipe to a fitted student: calibrated labels, structure, synthetic rows, encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdcore.calibration import Calibration
+from kdcore.errors import FitError, KDError
+from kdcore.given import raw_like
+from kdcore.labels import teacher_output
+from kdcore.structure import structure_of
+from kdcore.table import stacked
+from kdcore.targets import SoftTargets, encode_labels
+
+if TYPE_CHECKING:
+    from kdcore.recipe import Recipe
+    from kdcore.resolve import Resolved
+    from kdcore.splits import Data
+    from kdcore.structure import TeacherStructure
+    from kdcore.teacher_run import TeacherRun
+
+__all__ = ["Lesson", "fit_student"]
+
+#: Most synthetic rows: beyond, more rows cost time and teach nothing measurable.
+_MOST_SYNTHETIC = 60_000
+#: Share of total weight, synthetic to real; smaller tables lean on their own rows.
+_RATIO, _RATIO_FEW_ROWS, _FEW_ROWS = 3.0, 1.0, 1000
+
+
+@dataclass
+class Lesson:
+    """What one teacher can teach on one split of the rows.
+
+    Everything is made when it is first needed, and kept.
+
+    Parameters
+    ----------
+    data : Data
+    run : TeacherRun
+    random_state : int
+        Of synthetic rows.
+    """
+
+    data: Data
+    run: TeacherRun
+    random_state: int
+    _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class positions, or values, of the training rows."""
+        train = self.data.train
+        return train.y if train.classes is None else encode_labels(train.y, train.classes)
+
+    @property
+    def calibration(self) -> Calibration:
+        """Fitted to labels of rows that the teacher had not seen; none to in-sample ones."""
+        if "calibration" not in self._kept:
+            run, train = self.run, self.data.train
+            usable = train.classes is not None and run.labels.provenance != "in-sample"
+            self._kept["calibration"] = (
+                Calibration.fit(run.labels.values, self.labels, train.sample_weight)
+                if usable
+                else Calibration()
+            )
+        return self._kept["calibration"]
+
+    @property
+    def structure(self) -> TeacherStructure | None:
+        """What the teacher's trees tell of the columns; None where it does not expose them."""
+        if "structure" not in self._kept:
+            self._kept["structure"] = structure_of(self.teacher)
+        return self._kept["structure"]
+
+    @property
+    def teacher(self) -> Any:
+        """The teacher that knows all training rows; None where only labels were given."""
+        if self.run.labels.teacher is not None or self.run.refit is None:
+            return self.run.labels.teacher
+        if "teacher" not in self._kept:
+            # Its labels came from the cache, which keeps no models.
+            self._kept["teacher"] = self.run.refit(self.data.train)
+        return self._kept["teacher"]
+
+    def plain_targets(self) -> SoftTargets:
+        """Labels alone, with the teacher's structure for encoders that borrow from it."""
+        train = self.data.train
+        return SoftTargets(
+            labels=self.labels,
+            sample_weight=train.sample_weight,
+            classes=train.classes,
+            structure=self.structure,
+        )
+
+    def transfer_set(self, recipe: Recipe) -> tuple[Any, SoftTargets]:
+        """The rows that a recipe teaches with: training, unlabeled and synthetic ones."""
+        if not recipe.teacher:
+            return self.data.train.X, self.plain_targets()
+        key = (recipe.augment, recipe.method, recipe.calibrate)
+        if self._kept.get("rows", (None,))[0] != key:
+            # One at a time: transfer sets are large.
+            self._kept["rows"] = (key, self._rows(recipe))
+        return self._kept["rows"][1]
+
+    def augmented(self, recipe: Recipe) -> int:
+        """How many synthetic rows a recipe makes."""
+        if not recipe.teacher:
+            return 0
+        return min(recipe.augment * len(self.data.train), _MOST_SYNTHETIC)
+
+    def method(self, recipe: Recipe) -> Any:
+        """How a recipe's synthetic rows are made."""
+        from kdcore.transfer import default_method
+
+        train = self.data.train
+        n_classes = 0 if train.classes is None else len(train.classes)
+        return recipe.method or default_method(train.X.shape[1], n_classes)
+
+    def _rows(self, recipe: Recipe) -> tuple[Any, SoftTargets]:
+        train, extra, run = self.data.train, self.data.extra, self.run
+        classes = train.classes
+        calibrate = self.calibration if recipe.calibrate else Calibration()
+        X, labels, teacher = train.X, self.labels, calibrate(run.labels.values)
+        weight = train.sample_weight
+        if extra is not None and run.unlabeled is not None:
+            n = len(extra)
+            X = stacked(X, extra.X)
+            unknown = np.full(n, np.nan) if classes is None else np.full(n, -1)
+            labels = np.concatenate([labels, unknown])
+            teacher = np.concatenate([teacher, calibrate(run.unlabeled)])
+            if weight is not None:
+                # A row without a weight of its own counts like an average one.
+                weight = np.concatenate([weight, np.full(n, weight.mean())])
+        targets = SoftTargets(
+            labels=labels,
+            teacher=teacher,
+            sample_weight=weight,
+            classes=classes,
+            provenance=run.labels.provenance,
+            structure=self.structure,
+        )
+        n = self.augmented(recipe)
+        if not n:
+            return X, targets
+        from kdcore.transfer import build_transfer_set, make_augmenter
+
+        ratio = _RATIO if len(train) >= _FEW_ROWS else _RATIO_FEW_ROWS
+        return build_transfer_set(
+            X,
+            targets,
+            make_augmenter(self.method(recipe)),
+            n,
+            lambda frame: calibrate(self._ask(frame)),
+            # No synthetic row counts more than a real one.
+            ratio=min(ratio, n / len(train)),
+            random_state=self.random_state,
+        )
+
+    def _ask(self, frame: Any) -> np.ndarray:
+        """The teacher's output for synthetic rows."""
+        teacher, train = self.teacher, self.data.train
+        if getattr(teacher, "reads_raw", False):
+            frame = raw_like(frame, train.source)
+        return teacher_output(teacher, frame, train.classes)
+
+
+def fit_student(
+    student: Resolved, lesson: Lesson, recipe: Recipe, params: Mapping[str, Any] | None = None
+) -> Any:
+    """Fit a student as a recipe says.
+
+    Parameters
+    ----------
+    student : Resolved
+    lesson : Lesson
+    recipe : Recipe
+    params : mapping, optional
+        More parameters of the student, such as tuned ones.
+
+    Raises
+    ------
+    FitError
+        When the student fails.
+    """
+    from sklearn.base import clone
+
+    estimator = clone(student.estimator).set_params(**{**recipe.params, **(params or {})})
+    if recipe.encoder is not None:
+        estimator.set_params(encoder=recipe.encoder)
+    X, targets = lesson.transfer_set(recipe)
+    try:
+        return estimator.fit(X, targets)
+    except KDError:
+        raise
+    except Exception as error:
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise FitError(f"the student {student.name} failed to fit: {line}") from error

@@ -1,0 +1,286 @@
+"""Teaching one student: tune it, choose its recipe, fit it distilled and plain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdcore.chooser import Choice, choose
+from kdcore.encoders import make_encoder
+from kdcore.errors import ParameterError
+from kdcore.evaluation import row_losses
+from kdcore.nested import can_be_nested, part_of
+from kdcore.recipe import MODES, Recipe, default_recipe, plain_recipe, rivals, split_augment
+from kdcore.recipe_fit import fit_student
+from kdcore.tuning import held_losses, tuned
+
+if TYPE_CHECKING:
+    from kdcore.recipe_fit import Lesson
+    from kdcore.resolve import Resolved
+
+__all__ = ["Deadline", "Taught", "Wishes", "teach"]
+
+#: With fewer training rows nothing can be held out of them.
+_FEWEST_ROWS = 50
+#: Below so many rows a rich encoding may not pay, and is compared with the student's own.
+_FEW_ROWS = 1000
+
+
+class Deadline:
+    """How much of a time limit is left.
+
+    Parameters
+    ----------
+    seconds : float or None
+        None for no limit.
+
+    Raises
+    ------
+    ParameterError
+        When it is not above 0.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        if seconds is not None and not seconds > 0:
+            raise ParameterError(f"time_limit={seconds!r} must be a number of seconds above 0.")
+        self.seconds = seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds; infinite without a limit."""
+        return np.inf if self._end is None else self._end - time.monotonic()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the user asks of the transfer.
+
+    Parameters
+    ----------
+    mode : {"auto", "fast", "plain"}, default="auto"
+    augment : int, str or callable, optional
+    encoder : str or Encoder, optional
+    deadline : Deadline
+
+    Raises
+    ------
+    ParameterError
+        When one of them cannot be used.
+    """
+
+    mode: str = "auto"
+    augment: Any = None
+    encoder: Any = None
+    deadline: Deadline = field(default_factory=Deadline)
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ParameterError(
+                f"recipe={self.mode!r} is not known; use one of {', '.join(MODES)}."
+            )
+        if self.augment is not None:
+            split_augment(self.augment)
+        if self.encoder is not None:
+            make_encoder(self.encoder)
+
+
+@dataclass
+class Taught:
+    """A student in its versions.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What the distilled student was taught with.
+    choice : Choice
+        How it came to be chosen.
+    params : dict
+        Its tuned parameters.
+    distilled, plain : fitted students
+    plain_encoded : fitted student or None
+        Labels alone, behind the encoding of the distilled one; None where that is the plain one's.
+    augmented : int
+        Synthetic rows.
+    seconds : dict
+        Of ``tune``, ``fit``, ``validate``, ``fit_plain``.
+    notes : list of str
+    """
+
+    recipe: Recipe
+    choice: Choice
+    params: dict[str, Any]
+    distilled: Any
+    plain: Any
+    plain_encoded: Any
+    augmented: int
+    seconds: dict[str, float]
+    notes: list[str]
+
+
+def teach(
+    student: Resolved,
+    lesson: Lesson,
+    wishes: Wishes,
+    *,
+    nested: Callable[[], list[Lesson]] | None = None,
+    random_state: int = 0,
+    step: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> Taught:
+    """Teach a student by the best recipe known for it.
+
+    Parameters
+    ----------
+    student : Resolved
+    lesson : Lesson
+        All training rows.
+    wishes : Wishes
+    nested : callable, optional
+        Makes the lessons that recipes are compared on (`kdcore.nested.nested_lessons`); called
+        only when they are needed and there is time.
+    random_state : int, default=0
+    step : callable
+        ``step(stage, done, total)``.
+    """
+    run, train = lesson.run, lesson.data.train
+    asked = run.labels.teacher is not None or run.refit is not None
+    recipe = default_recipe(
+        student,
+        mode=wishes.mode,
+        can_be_asked=asked,
+        unlabeled=lesson.data.extra is not None,
+        augment=wishes.augment,
+        encoder=wishes.encoder,
+    )
+    seconds: dict[str, float] = {}
+    notes: list[str] = []
+    late = wishes.deadline.left() <= 0
+    if late:
+        notes.append(
+            f"the time limit of {wishes.deadline.seconds:g} s was used up by the teacher's labels; "
+            "the student learned from them without synthetic rows, tuning or validation."
+        )
+        recipe = replace(recipe, augment=0, params={})
+
+    began = time.perf_counter()
+    params: dict[str, dict[str, Any]] = {"None": {}, str(recipe.encoder): {}}
+    part = None
+    if wishes.mode != "plain" and not late and len(train) >= _FEWEST_ROWS:
+        part = part_of(lesson, random_state)
+        for encoder in {str(e): e for e in (None, recipe.encoder)}.values():
+            params[str(encoder)] = tuned(student, part, encoder)
+    seconds["tune"] = time.perf_counter() - began
+
+    choice = Choice(recipe)
+    validated = wishes.mode == "auto" and not late and nested is not None and part is not None
+    if part is not None and not (validated and can_be_nested(run)):
+        choice = _guarded(student, part, lesson, recipe, params)
+
+    def fit(which: Recipe) -> Any:
+        return fit_student(student, lesson, which, params[str(which.encoder)])
+
+    step("students", 0, 3)
+    began = time.perf_counter()
+    distilled = fit(choice.recipe)
+    seconds["fit"] = time.perf_counter() - began
+    if validated and can_be_nested(run):
+        assert nested is not None
+        began = time.perf_counter()
+        others = _rivals(recipe, lesson)
+        need = _nested_seconds(lesson, seconds["fit"], len(others) + 1)
+        if need > wishes.deadline.left():
+            notes.append(
+                f"comparing recipes would take about {need:.0f} s, more than the time limit "
+                "leaves; the default was used."
+            )
+            assert part is not None
+            choice = _guarded(student, part, lesson, recipe, params)
+        else:
+            step("validate", 0, 1)
+            choice = choose(student, nested(), [recipe, *others], params)
+        seconds["validate"] = time.perf_counter() - began
+        if choice.moved:
+            began = time.perf_counter()
+            distilled = fit(choice.recipe)
+            seconds["fit"] = time.perf_counter() - began
+
+    step("students", 1, 3)
+    began = time.perf_counter()
+    final = choice.recipe
+    same = not final.teacher
+    plain = distilled if same and final.encoder is None else fit(plain_recipe())
+    step("students", 2, 3)
+    plain_encoded = None
+    if final.encoder is not None:
+        plain_encoded = distilled if same else fit(plain_recipe(final.encoder))
+    seconds["fit_plain"] = time.perf_counter() - began
+    if choice.moved:
+        notes.append(_moved(recipe, choice))
+    return Taught(
+        recipe=final,
+        choice=choice,
+        params={**final.params, **params[str(final.encoder)]},
+        distilled=distilled,
+        plain=plain,
+        plain_encoded=plain_encoded,
+        augmented=lesson.augmented(final),
+        seconds=seconds,
+        notes=notes,
+    )
+
+
+def _rivals(recipe: Recipe, lesson: Lesson) -> list[Recipe]:
+    few = len(lesson.data.train) < _FEW_ROWS
+    return rivals(recipe, method=lesson.method(recipe), few_rows=few)
+
+
+def _nested_seconds(lesson: Lesson, fit: float, recipes: int) -> float:
+    """A guess, from what labelling and fitting took on all rows."""
+    from kdcore.nested import nested_count
+
+    return nested_count(lesson.data) * (lesson.run.labels.seconds + recipes * fit)
+
+
+def _guarded(
+    student: Resolved,
+    part: Lesson,
+    lesson: Lesson,
+    recipe: Recipe,
+    params: Mapping[str, Mapping[str, Any]],
+) -> Choice:
+    """The default, or labels alone where a plain student beats the teacher on held-out rows.
+
+    A student can hardly learn from who knows less. The teacher's out-of-fold (or held-out) labels
+    tell how good it is; in-sample ones do not.
+    """
+    held = part.data.held
+    if part.run.labels.provenance == "in-sample" or part.run.held is None:
+        return Choice(recipe)
+    teacher = row_losses(lesson.calibration(part.run.held), held.y, held.classes)
+    weight = np.ones(len(held)) if held.sample_weight is None else held.sample_weight
+    weight = weight / weight.sum()
+    trials: list[dict[str, Any]] = [{"name": "teacher", "loss": float(weight @ teacher)}]
+    best, smallest = recipe, np.inf
+    for plain in {str(e): plain_recipe(e) for e in (None, recipe.encoder)}.values():
+        own = held_losses(fit_student(student, part, plain, params[str(plain.encoder)]), part)
+        gain = float(weight @ (teacher - own))
+        error = float(np.sqrt((weight**2) @ (teacher - own - gain) ** 2))
+        loss = float(weight @ own)
+        trials.append({"name": plain.name, "loss": loss, "gain": gain, "se": error})
+        if gain > error and loss < smallest:
+            best, smallest = plain, loss
+    return Choice(best, trials, moved=best is not recipe)
+
+
+def _moved(default: Recipe, choice: Choice) -> str:
+    trial = next(t for t in choice.trials if t["name"] == choice.recipe.name)
+    base = choice.trials[0]
+    who = "the teacher" if base["name"] == "teacher" else f"the {default.name} recipe"
+    return (
+        f"on held-out training rows {choice.recipe.name!r} had a loss of {trial['loss']:.4g}, "
+        f"{who} {base['loss']:.4g} ({trial['gain']:+.2g} with a standard error of "
+        f"{trial['se']:.2g}), so the student was fitted that way."
+    )
