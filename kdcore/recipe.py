@@ -93,6 +93,8 @@ def default_recipe(
         recipe = replace(recipe, augment=own.augment)
     if encoder is not None:
         recipe = replace(recipe, encoder=encoder)
+    if str(recipe.encoder) == str(student.estimator.encoder):
+        recipe = replace(recipe, encoder=None)
     if augment is not None:
         method, count = split_augment(augment)
         if count and not can_be_asked:

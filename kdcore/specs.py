@@ -53,9 +53,9 @@ class Spec:
     factory: str
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if isinstance(getattr(self, field.name), list):
-                object.__setattr__(self, field.name, tuple(getattr(self, field.name)))
+        for own in fields(self):
+            if isinstance(getattr(self, own.name), list):
+                object.__setattr__(self, own.name, tuple(getattr(self, own.name)))
         self._require(
             isinstance(self.name, str) and bool(_NAME.match(self.name)),
             "name",

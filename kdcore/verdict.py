@@ -212,7 +212,8 @@ def _chosen(scores: _Scores, rows: float) -> tuple[str, str]:
     """What to deploy, and the sentence that says why."""
 
     def change(name: str) -> str:
-        return f"{scores.title} {scores.mean(name):.4g} against {scores.mean('plain'):.4g} of the plain student"
+        plain = f"{scores.mean('plain'):.4g} of the plain student"
+        return f"{scores.title} {scores.mean(name):.4g} against {plain}"
 
     def shown(interval: tuple[float, float]) -> str:
         return f"95 % interval of the gain {interval[0]:+.3g} to {interval[1]:+.3g}"
