@@ -234,7 +234,8 @@ def teach(
 
 def _rivals(recipe: Recipe, lesson: Lesson) -> list[Recipe]:
     few = len(lesson.data.train) < _FEW_ROWS
-    return rivals(recipe, method=lesson.method(recipe), few_rows=few)
+    method = lesson.method(recipe) if recipe.augment else ""
+    return rivals(recipe, method=method, few_rows=few)
 
 
 def _nested_seconds(lesson: Lesson, fit: float, recipes: int) -> float:

@@ -20,9 +20,10 @@ import kdcore
 from kdcore import GivenLabels, KDError
 from kdcore.errors import KDWarning
 from kdcore.given import checked_weights
+from kdcore.recipe import Recipe
+from kdcore.recipe_fit import Lesson
 from kdcore.sources import resolve_source
 from kdcore.splits import prepare
-from kdcore.student_run import soft_targets
 from kdcore.teacher_run import run_teacher
 
 
@@ -297,7 +298,7 @@ class TestUnlabeledRows:
         run = run_teacher(
             source, rows.train, rows.held, rows.extra, folds="auto", random_state=0, n_jobs=1
         )
-        _, targets = soft_targets(rows, run)
+        _, targets = Lesson(rows, run, 0).transfer_set(Recipe(name="soft labels"))
         np.testing.assert_allclose(targets.sample_weight[:200], data["weight"])
         np.testing.assert_allclose(targets.sample_weight[200:], 2.0)
 

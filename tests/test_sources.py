@@ -216,9 +216,10 @@ def make(task: str) -> Counted:
 
 
 def test_rows_without_labels_are_weighed_like_an_average_row():
+    from kdcore.recipe import Recipe
+    from kdcore.recipe_fit import Lesson
     from kdcore.sources import resolve_source
     from kdcore.splits import prepare
-    from kdcore.student_run import soft_targets
     from kdcore.teacher_run import run_teacher
 
     data = table().assign(weight=np.linspace(0, 2, 150))
@@ -226,7 +227,7 @@ def test_rows_without_labels_are_weighed_like_an_average_row():
     rows = prepare(data, target="y", sample_weight="weight", extra=extra)
     source = resolve_source(elsewhere(GaussianNB()), rows.table, fitted="held-out")
     run = run_teacher(source, rows.train, rows.held, rows.extra, folds=2, random_state=0, n_jobs=1)
-    X, targets = soft_targets(rows, run)
+    X, targets = Lesson(rows, run, 0).transfer_set(Recipe(name="soft labels"))
     n = len(rows.train)
     assert len(X) == len(targets.teacher) == n + 40
     assert (targets.labels[n:] == -1).all()

@@ -1,0 +1,397 @@
+"""Recipes: what a student is taught with, what is compared, and what must not leak."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from small_models import Memory, SoftmaxStudent, TreeStudent
+
+import kdcore
+from kdcore import KDError, StudentRecipe, StudentSpec, TeacherSpec
+from kdcore.calibration import Calibration, fit_temperature
+from kdcore.chooser import choose
+from kdcore.errors import SpecError
+from kdcore.nested import can_be_nested, nested_lessons, part_of
+from kdcore.recipe import Recipe, plain_recipe
+from kdcore.recipe_fit import Lesson
+from kdcore.resolve import Resolved
+from kdcore.sources import resolve_source
+from kdcore.splits import prepare
+from kdcore.targets import softmax
+from kdcore.teacher_run import run_teacher
+from kdcore.teaching import Wishes, teach
+from kdcore.tuning import tuned
+
+sys.modules.setdefault(__name__, sys.modules[Memory.__module__])
+
+
+def table(n: int = 400, seed: int = 0, noise: float = 0.5) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"row": np.arange(n), "a": rng.normal(size=n), "b": rng.normal(size=n)})
+    frame["city"] = rng.choice(["Ulm", "Bonn", "Kiel"], n)
+    score = frame["a"] * frame["b"] + (frame["city"] == "Ulm") + rng.normal(0, noise, n)
+    frame["label"] = np.where(score > 0.3, "yes", "no")
+    return frame
+
+
+def lesson_of(teacher: Any, data: pd.DataFrame, folds: int = 4, **options: Any) -> Lesson:
+    rows = prepare(data, target="label")
+    source = resolve_source(teacher, rows.table, **options)
+    run = run_teacher(source, rows.train, rows.held, folds=folds, random_state=0, n_jobs=1)
+    return Lesson(rows, run, 0)
+
+
+class TestCalibration:
+    @given(
+        st.floats(0.25, 4.0),
+        st.integers(2, 6),
+        st.integers(0, 50),
+    )
+    def test_the_temperature_that_spoiled_probabilities_is_found(self, t, k, seed):
+        rng = np.random.default_rng(seed)
+        logits = rng.normal(0, 2, (6000, k))
+        p = softmax(logits)
+        y = (rng.random((len(p), 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
+        # Sharpened by t, they need the temperature t.
+        assert fit_temperature(softmax(logits * t), y) == pytest.approx(t, rel=0.15)
+
+    def test_a_calibrated_teacher_is_left_alone_to_the_bit(self):
+        rng = np.random.default_rng(0)
+        p = softmax(rng.normal(0, 1.5, (4000, 3)))
+        y = (rng.random((len(p), 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
+        calibration = Calibration.fit(p, y)
+        assert calibration.temperature == 1
+        assert calibration(p) is p
+
+    def test_probabilities_of_zero_do_no_harm(self):
+        p = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.5, 0.5]] * 20)
+        y = np.array([0, 1, 1, 0] * 20)
+        calibrated = Calibration.fit(p, y)(p)
+        assert np.isfinite(calibrated).all()
+        np.testing.assert_allclose(calibrated.sum(axis=1), 1)
+
+    def test_rows_without_label_or_weight_do_not_count(self):
+        rng = np.random.default_rng(1)
+        p = softmax(rng.normal(0, 2, (500, 2)))
+        y = rng.integers(0, 2, 500)
+        hidden = np.where(np.arange(500) < 250, y, -1)
+        weight = (np.arange(500) < 250).astype(float)
+        half = fit_temperature(p[:250], y[:250])
+        assert fit_temperature(p, hidden) == pytest.approx(half, rel=1e-6)
+        assert fit_temperature(p, y, weight) == pytest.approx(half, rel=1e-6)
+
+    def test_an_overconfident_teacher_reaches_the_student_calibrated(self):
+        class Loud(GaussianNB):
+            def predict_proba(self, X):
+                p = np.clip(super().predict_proba(X), 1e-6, 1)
+                p = p**8
+                return p / p.sum(axis=1, keepdims=True)
+
+        data = table(noise=1.0).drop(columns="city")
+        lesson = lesson_of(Loud(), data)
+        assert lesson.calibration.temperature > 2
+        _, calibrated = lesson.transfer_set(Recipe(name="x"))
+        _, raw = lesson.transfer_set(Recipe(name="x", calibrate=False))
+        np.testing.assert_allclose(raw.teacher, lesson.run.labels.values, rtol=1e-12)
+        assert calibrated.teacher.max(axis=1).mean() < raw.teacher.max(axis=1).mean()
+
+    def test_in_sample_labels_are_not_taken_for_a_measure_of_confidence(self):
+        data = table()
+        forest = RandomForestClassifier(20, random_state=0)
+        forest.fit(data[["row", "a", "b"]], data["label"])
+        with pytest.warns(match="in-sample"):
+            lesson = lesson_of(forest, data, fitted="in-sample")
+        assert lesson.calibration.temperature == 1
+
+
+class TestNestedLessons:
+    @pytest.mark.parametrize("n", [300, 3000])
+    def test_no_teacher_has_seen_a_row_that_judges(self, n):
+        rows = prepare(table(n), target="label")
+        source = resolve_source(Memory(), rows.table)
+        lessons = nested_lessons(source, rows, random_state=0, n_jobs=1, cache=None)
+        assert len(lessons) == (1 if n == 3000 else 5)
+        for lesson in lessons:
+            # It would know their labels, had it, or a fold's teacher, seen them.
+            assert (lesson.run.held == 0.5).all()
+            assert (lesson.run.labels.values == 0.5).all()
+            inside = set(lesson.data.train.X["row"])
+            assert not inside & set(lesson.data.held.X["row"])
+            known = lesson.run.labels.teacher
+            assert (teacher_knows(known, lesson.data.train.X) != 0.5).all()
+        if n == 300:
+            judged = np.concatenate([lesson.data.held.X["row"] for lesson in lessons])
+            assert sorted(judged) == sorted(rows.train.X["row"])
+
+    def test_labels_that_may_know_the_answer_are_never_judged_by(self):
+        data = table()
+        proba = np.full((len(data), 2), 0.5)
+        assert not can_be_nested(lesson_of(proba, data).run)
+        fitted = LogisticRegression().fit(data[["a", "b"]], data["label"])
+        with pytest.warns(match="in-sample"):
+            assert not can_be_nested(lesson_of(fitted, data).run)
+        assert can_be_nested(lesson_of(fitted, data, fitted="held-out").run)
+        assert can_be_nested(lesson_of(Memory(), data).run)
+
+    def test_parts_for_tuning_keep_rows_labels_and_teacher_in_step(self):
+        lesson = lesson_of(Memory(), table())
+        part = part_of(lesson, 0)
+        whole = lesson.data.train
+        at = {row: i for i, row in enumerate(whole.X["row"])}
+        inside = [at[row] for row in part.data.train.X["row"]]
+        outside = [at[row] for row in part.data.held.X["row"]]
+        assert sorted(inside + outside) == list(range(len(whole)))
+        np.testing.assert_array_equal(part.run.labels.values, lesson.run.labels.values[inside])
+        np.testing.assert_array_equal(part.run.held, lesson.run.labels.values[outside])
+        np.testing.assert_array_equal(part.data.train.y, whole.y[inside])
+
+
+def teacher_knows(teacher: Any, X: pd.DataFrame) -> np.ndarray:
+    return np.asarray(teacher.predict_proba(X))
+
+
+def student(**recipe: Any) -> Resolved:
+    made = SoftmaxStudent()
+    return Resolved("softmax", made, recipe=StudentRecipe(**recipe), given=frozenset())
+
+
+class TestTuning:
+    def test_the_better_value_wins_and_the_users_own_is_left_alone(self):
+        lesson = part_of(lesson_of(GaussianNB(), table(noise=0.1).drop(columns="city")), 0)
+        one = student(tune={"penalty": (1e9, 0.01)})
+        assert tuned(one, lesson) == {"penalty": 0.01}
+        same = Resolved(one.name, one.estimator, recipe=one.recipe, given=frozenset({"penalty"}))
+        assert tuned(same, lesson) == {}
+        assert tuned(Resolved("x", SoftmaxStudent()), lesson) == {}
+
+    def test_a_plain_student_is_tuned_as_the_distilled_one_is(self):
+        lesson = lesson_of(GaussianNB(), table(noise=0.1).drop(columns="city"))
+        taught = teach(student(tune={"penalty": (1e9, 0.01)}), lesson, Wishes(mode="fast"))
+        assert taught.plain.penalty == taught.distilled.penalty == 0.01
+
+
+class TestChoosing:
+    def lessons(self, teacher: Any = None) -> list[Lesson]:
+        rows = prepare(table(600), target="label")
+        source = resolve_source(teacher or GaussianNB(), rows.table)
+        return nested_lessons(source, rows, random_state=0, n_jobs=1, cache=None)[:2]
+
+    def test_the_default_stays_unless_another_is_better_than_chance(self):
+        base = Recipe(name="default", params={"penalty": 1.0})
+        near = Recipe(name="near", params={"penalty": 1.001})
+        far = Recipe(name="far", params={"penalty": 1e9})
+        nothing = {"None": {}}
+        stays = choose(student(), self.lessons(), [base, near], nothing)
+        assert stays.recipe is base
+        assert not stays.moved
+        moves = choose(student(), self.lessons(), [far, near, base], nothing)
+        assert moves.moved
+        assert moves.recipe.name in ("near", "default")
+        trial = moves.trials[1]
+        assert trial["gain"] > trial["se"] > 0
+        assert trial["loss"] == pytest.approx(moves.trials[0]["loss"] - trial["gain"])
+
+    def test_a_teacher_that_knows_nothing_is_not_followed(self):
+        data = table(600, noise=0.1)
+        result = kdcore.distill(
+            data,
+            target="label",
+            teacher=Ignorant(),
+            student=TreeStudent(),
+        )
+        assert result.report.recipe["name"].startswith("plain")
+        assert result.report.recipe["alpha"] == 0
+        assert result.report.verdict["choice"] == "plain"
+        assert result.report.verdict["gain"] == 0
+        assert any("held-out training rows" in note for note in result.report.notes)
+
+    def test_fast_never_fits_more_teachers_than_the_labels_need(self):
+        COUNTS.clear()
+        kdcore.distill(
+            table(), target="label", teacher=Counted(), student=TreeStudent(), recipe="fast"
+        )
+        assert len(COUNTS) == 6
+        COUNTS.clear()
+        kdcore.distill(table(), target="label", teacher=Counted(), student=TreeStudent())
+        assert len(COUNTS) == 6 + 5 * 6  # 300 rows: five parts
+
+
+COUNTS: list[int] = []
+
+
+class Counted(GaussianNB):
+    def fit(self, X, y, sample_weight=None):
+        COUNTS.append(len(y))
+        return super().fit(np.asarray(X)[:, 1:3].astype(float), y, sample_weight)
+
+    def predict_proba(self, X):
+        return super().predict_proba(np.asarray(X)[:, 1:3].astype(float))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        return tags
+
+
+class Ignorant(Memory):
+    """Says the opposite of what it should, and is sure of it."""
+
+    def predict_proba(self, X):
+        return np.tile([0.97, 0.03], (len(X), 1))
+
+
+class TestWishes:
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"recipe": "best"}, "recipe='best' is not known; use one of auto, fast, plain"),
+            ({"time_limit": 0}, "time_limit=0 must be a number of seconds above 0"),
+            ({"augment": -1}, "augment=-1 must be a number of synthetic rows"),
+            ({"augment": "cart:many"}, "augment='cart:many'"),
+            ({"encoder": "teacher_bin"}, "encoder='teacher_bin'"),
+        ],
+    )
+    def test_what_cannot_be_used_is_refused_before_any_work(self, options, words):
+        COUNTS.clear()
+        with pytest.raises(KDError, match=words):
+            kdcore.distill(
+                table(), target="label", teacher=Counted(), student=TreeStudent(), **options
+            )
+        assert not COUNTS
+
+    def test_too_short_a_time_limit_still_gives_a_student_and_says_what_was_left_out(self):
+        result = kdcore.distill(
+            table(),
+            target="label",
+            teacher=Counted(),
+            student=TreeStudent(),
+            augment=5,
+            time_limit=1e-6,
+        )
+        assert result.report.rows["augmented"] == 0
+        assert not result.report.recipe["trials"]
+        assert any("time limit of 1e-06 s" in note for note in result.report.notes)
+
+    def test_synthetic_rows_need_a_teacher_that_can_be_asked(self):
+        data = table()
+        with pytest.raises(KDError, match="given labels cannot"):
+            kdcore.distill(
+                data,
+                target="label",
+                teacher_proba=np.full((len(data), 2), 0.5),
+                student=TreeStudent(),
+                augment=3,
+            )
+
+    def test_the_users_parameters_win_over_the_recipes(self):
+        spec = StudentSpec(
+            name="softmax",
+            summary="x",
+            factory=f"{__name__}:make_student",
+            tasks=("binary",),
+            uses_gradient=True,
+            recipe=StudentRecipe(augment=2, params={"penalty": 5.0}, tune={"penalty": (1.0, 2.0)}),
+        )
+        options = {"target": "label", "teacher": RandomForestClassifier(30), "recipe": "fast"}
+        with kdcore.register(spec):
+            free = kdcore.distill(table(), student="softmax", **options)
+            own = kdcore.distill(
+                table(), student="softmax", student_params={"penalty": 3.0}, **options
+            )
+        assert free.report.rows["augmented"] == 600
+        assert free.student.penalty in (1.0, 2.0)
+        assert own.student.penalty == own.plain.penalty == 3.0
+
+    def test_plain_is_textbook_distillation(self):
+        spec = StudentSpec(
+            name="softmax",
+            summary="x",
+            factory=f"{__name__}:make_student",
+            tasks=("binary",),
+            uses_gradient=True,
+            recipe=StudentRecipe(augment=2, encoder="ordinal", tune={"penalty": (7.0,)}),
+        )
+        with kdcore.register(spec):
+            result = kdcore.distill(
+                table(), target="label", teacher=Counted(), student="softmax", recipe="plain"
+            )
+        assert result.report.rows["augmented"] == 0
+        assert result.report.plain_encoded is None
+        assert result.student.penalty == 1.0
+        assert result.report.recipe["encoder"] == "standard"
+
+
+def make_student(task: str) -> SoftmaxStudent:
+    return SoftmaxStudent()
+
+
+def test_a_recipe_of_the_wrong_types_is_a_broken_spec():
+    with pytest.raises(SpecError, match="recipe"):
+        StudentSpec(name="x", summary="x", factory="a:b", tasks=("binary",), recipe={"augment": 1})
+    with pytest.raises(SpecError, match="recipe"):
+        StudentSpec(
+            name="x",
+            summary="x",
+            factory="a:b",
+            tasks=("binary",),
+            recipe=StudentRecipe(tune={"C": ()}),
+        )
+
+
+def test_the_plain_student_of_the_same_encoding_is_a_row_of_its_own():
+    result = kdcore.distill(
+        table(600), target="label", teacher=Counted(), student=SoftmaxStudent(), encoder="ordinal"
+    )
+    report = result.report
+    assert result.plain.encoder == "standard"
+    assert report.plain_encoded["name"] == report.plain["name"]
+    assert report.plain_encoded["metrics"] != report.plain["metrics"]
+    if result.plain_encoded is not result.student:
+        assert result.plain_encoded.encoder == "ordinal"
+    over = report.verdict["over_encoded"]
+    gain = report.plain_encoded["metrics"]["log_loss"] - report.student["metrics"]["log_loss"]
+    assert over["gain"] == pytest.approx(gain, abs=1e-6)
+
+
+def test_cached_labels_still_get_synthetic_rows(tmp_path):
+    from kdcore.label_cache import LabelCache
+
+    spec = TeacherSpec(
+        name="counted", summary="x", factory=f"{__name__}:make_teacher", tasks=("binary",)
+    )
+    cache = LabelCache(tmp_path)
+    with kdcore.register(spec):
+        runs = [
+            kdcore.distill(
+                table(),
+                target="label",
+                teacher="counted",
+                student=TreeStudent(),
+                recipe="fast",
+                augment=2,
+                cache=cache,
+            )
+            for _ in range(2)
+        ]
+    assert runs[1].report.teacher["cached"]
+    assert runs[0].report.student["metrics"] == runs[1].report.student["metrics"]
+
+
+def make_teacher(task: str) -> Counted:
+    return Counted()
+
+
+def test_plain_recipes_use_no_teacher():
+    lesson = lesson_of(GaussianNB(), table().drop(columns="city"))
+    _, targets = lesson.transfer_set(plain_recipe("ordinal"))
+    assert targets.teacher is None
+    assert lesson.augmented(plain_recipe()) == 0
