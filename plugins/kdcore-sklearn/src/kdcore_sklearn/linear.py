@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.linalg import LinAlgError, LinAlgWarning, lstsq, solve
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -20,6 +23,12 @@ __all__ = [
     "make_logistic_regression",
     "make_ridge",
 ]
+
+
+#: Most entries of a matrix that is computed with in double precision.
+_EXACT = 5_000_000
+#: Rows of a chunk.
+_ROWS = 8192
 
 
 class LogisticRegressionStudent(ClassifierStudent):
@@ -75,7 +84,8 @@ class LogisticRegressionStudent(ClassifierStudent):
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
         if not self.C > 0:
             raise ParameterError(f"C={self.C!r} must be above 0.")
-        X = Z.astype(np.float64)
+        # Products of large matrices are twice as fast, and need no copy, in single precision.
+        X = Z.astype(np.float64) if Z.size <= _EXACT else Z
         n_classes, d = targets.n_classes, X.shape[1]
         # Two classes need one row of coefficients: the logits are -z/2 and z/2.
         rows = 1 if n_classes == 2 else n_classes
@@ -83,7 +93,7 @@ class LogisticRegressionStudent(ClassifierStudent):
 
         def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
             weights = flat.reshape(rows, d + 1)
-            z = X @ weights[:, :d].T + weights[:, d]
+            z = X @ weights[:, :d].T.astype(X.dtype, copy=False) + weights[:, d]
             if rows == 1:
                 # Column by column in memory: losses reduce over few classes and many rows.
                 z = np.asfortranarray(np.hstack([-z / 2, z / 2]))
@@ -91,7 +101,7 @@ class LogisticRegressionStudent(ClassifierStudent):
             if rows == 1:
                 grad = (grad[:, 1:] - grad[:, :1]) / 2
             out = np.empty_like(weights)
-            out[:, :d] = grad.T @ X + penalty * weights[:, :d]
+            out[:, :d] = grad.T.astype(X.dtype, copy=False) @ X + penalty * weights[:, :d]
             out[:, d] = grad.sum(axis=0) if self.fit_intercept else 0.0
             return float(value) + penalty / 2 * float((weights[:, :d] ** 2).sum()), out.ravel()
 
@@ -183,10 +193,12 @@ class RidgeStudent(RegressorStudent):
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
         if not self.l2 >= 0:
             raise ParameterError(f"l2={self.l2!r} must not be negative.")
-        # The float64 matrix is our own copy, so scikit-learn may centre it in place.
-        self.model_ = Ridge(alpha=self.l2, fit_intercept=self.fit_intercept, copy_X=False).fit(
-            Z.astype(np.float64), loss.blend(targets), sample_weight=targets.sample_weight
+        model = Ridge(alpha=self.l2, fit_intercept=self.fit_intercept, solver="cholesky")
+        model.coef_, model.intercept_ = _solve(
+            Z, loss.blend(targets), targets.sample_weight, self.l2, self.fit_intercept
         )
+        model.n_features_in_, model.n_iter_, model.solver_ = Z.shape[1], None, "cholesky"
+        self.model_ = model
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         return np.asarray(self.model_.predict(Z.astype(np.float64)))
@@ -208,6 +220,41 @@ class RidgeStudent(RegressorStudent):
         from kdcore.graph import linear_model
 
         return linear_model(self.model_.coef_, self.model_.intercept_, link="identity")
+
+
+def _solve(
+    Z: np.ndarray, y: np.ndarray, weight: np.ndarray, l2: float, fit_intercept: bool
+) -> tuple[np.ndarray, float]:
+    """Coefficients and intercept of ridge regression, from sums over chunks of rows.
+
+    scikit-learn's own fit would hold the whole encoded table in double precision.
+    """
+    d = Z.shape[1]
+    total = float(weight.sum())
+    mean = np.zeros(d)
+    middle = 0.0
+    if fit_intercept:
+        mean = sum(weight[rows] @ Z[rows] for rows in _chunks(len(Z))) / total
+        middle = float(weight @ y) / total
+    gram, right = np.zeros((d, d)), np.zeros(d)
+    for rows in _chunks(len(Z)):
+        centred = Z[rows] - mean
+        scaled = centred * weight[rows, None]
+        gram += scaled.T @ centred
+        right += scaled.T @ (y[rows] - middle)
+    gram[np.diag_indices(d)] += l2
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", LinAlgWarning)
+            coef = solve(gram, right, assume_a="pos")
+    except (LinAlgError, LinAlgWarning):
+        # Without a penalty, columns may be sums of others.
+        coef = lstsq(gram, right)[0]
+    return coef, middle - float(mean @ coef)
+
+
+def _chunks(n: int) -> Iterator[slice]:
+    return (slice(start, start + _ROWS) for start in range(0, n, _ROWS))
 
 
 def make_logistic_regression(task: str) -> LogisticRegressionStudent:
