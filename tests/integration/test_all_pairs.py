@@ -10,9 +10,9 @@ import math
 from typing import Any
 
 import pytest
+from integration.tables import TABLES, load
 
 import kdcore
-from integration.tables import TABLES, load
 
 #: Few trees: what is tested is that each pair works, not how well.
 TEACHERS: dict[str, dict[str, Any]] = {
