@@ -98,7 +98,7 @@ def resolve_teacher(
         estimator = named_estimator("teacher", teacher, task)
         if "random_state" in estimator.get_params():
             estimator.set_params(random_state=random_state)
-        return Resolved(teacher, apply_params(estimator, params, "teacher", teacher))
+        return _checked(teacher, apply_params(estimator, params, "teacher", teacher), "teacher")
     name = type(teacher).__name__
     if not hasattr(teacher, "fit") or isinstance(teacher, type):
         raise ParameterError(
@@ -128,7 +128,7 @@ def resolve_teacher(
         if (key == "random_state" or key.endswith("__random_state")) and value is None
     ]
     estimator.set_params(**dict.fromkeys(unset, random_state))
-    return Resolved(name, apply_params(estimator, params, "teacher", name))
+    return _checked(name, apply_params(estimator, params, "teacher", name), "teacher")
 
 
 def resolve_student(
@@ -190,6 +190,17 @@ def resolve_student(
     make_encoder(estimator.encoder)
     if columns is not None:
         _check_features(estimator, list(columns))
+    return _checked(name, estimator, "student", note)
+
+
+def _checked(name: str, estimator: Any, role: str, note: str | None = None) -> Resolved:
+    """A model whose parameters can be used, as far as it can tell before it is fitted."""
+    check = getattr(estimator, "check_params", None)
+    if check is not None:
+        try:
+            check()
+        except ParameterError as error:
+            raise ParameterError(f"the {role} {name}: {error}") from error
     return Resolved(name, estimator, note)
 
 

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from kdcore import ClassifierStudent, RegressorStudent
-from kdcore.errors import ParameterError
+from kdcore.parameters import number, require, whole
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -72,9 +72,10 @@ class LogisticRegressionStudent(ClassifierStudent):
         self.encoder = encoder
         self.features = features
 
+    def check_params(self) -> None:
+        require(self, C=number(above=0), max_iter=whole(1), tol=number(least=0))
+
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
-        if not self.C > 0:
-            raise ParameterError(f"C={self.C!r} must be above 0.")
         X = Z.astype(np.float64)
         n_classes, d = targets.n_classes, X.shape[1]
         # Two classes need one row of coefficients: the logits are -z/2 and z/2.
@@ -180,9 +181,10 @@ class RidgeStudent(RegressorStudent):
         self.encoder = encoder
         self.features = features
 
+    def check_params(self) -> None:
+        require(self, l2=number(least=0))
+
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
-        if not self.l2 >= 0:
-            raise ParameterError(f"l2={self.l2!r} must not be negative.")
         # The float64 matrix is our own copy, so scikit-learn may centre it in place.
         self.model_ = Ridge(alpha=self.l2, fit_intercept=self.fit_intercept, copy_X=False).fit(
             Z.astype(np.float64), loss.blend(targets), sample_weight=targets.sample_weight
