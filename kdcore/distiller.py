@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,47 +12,16 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from kdcore.errors import DataError, ParameterError
 from kdcore.evaluation import metrics
-from kdcore.labels import out_of_fold
-from kdcore.resolve import named_estimator, resolve_student, resolve_teacher
+from kdcore.own_teachers import FittedTeacher
+from kdcore.report import FitReport
+from kdcore.resolve import named_estimator, resolve_student
 from kdcore.schema import TableSchema
+from kdcore.sources import FITTED, Source, resolve_source
 from kdcore.students import labels_of, table_of, weights_of
+from kdcore.table import LabeledTable
 from kdcore.targets import SoftTargets, encode_labels
 
 __all__ = ["DistillationClassifier", "DistillationRegressor", "FitReport"]
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """What happened in ``fit``.
-
-    Parameters
-    ----------
-    teacher, student : str
-        Names.
-    labels : str
-        Provenance of the soft labels.
-    folds : int
-    teacher_metrics : dict
-        The teacher's scores on out-of-fold rows.
-    alpha, temperature : float
-    loss : str or None
-    seconds : dict
-        ``label``, ``fit``, ``total``.
-    """
-
-    teacher: str
-    student: str
-    labels: str
-    folds: int
-    teacher_metrics: dict[str, float | None]
-    alpha: float
-    temperature: float
-    loss: str | None
-    seconds: dict[str, float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
 
 
 class _Distillation(BaseEstimator):
@@ -63,6 +32,8 @@ class _Distillation(BaseEstimator):
         *,
         teacher: Any = "xgboost",
         student: Any,
+        fitted: str | None = None,
+        teacher_weights: Sequence[float] | None = None,
         folds: Any = "auto",
         alpha: float | None = None,
         temperature: float | None = None,
@@ -72,6 +43,8 @@ class _Distillation(BaseEstimator):
     ) -> None:
         self.teacher = teacher
         self.student = student
+        self.fitted = fitted
+        self.teacher_weights = teacher_weights
         self.folds = folds
         self.alpha = alpha
         self.temperature = temperature
@@ -99,29 +72,19 @@ class _Distillation(BaseEstimator):
                 setattr(self, role, made)
         return super().set_params(**params) if params else self
 
-    def _distil(self, frame: Any, y: np.ndarray, weight: np.ndarray | None, classes: Any) -> None:
+    def _distil(self, table: LabeledTable) -> None:
         start = time.perf_counter()
-        task = "regression"
-        if classes is not None:
-            task = "binary" if len(classes) == 2 else "multiclass"
+        y, weight, classes = table.y, table.sample_weight, table.classes
         seed = _seed(self.random_state)
-        teacher = resolve_teacher(self.teacher, task=task, random_state=seed)
+        source = self._source(table, seed)
         student = resolve_student(
             self.student,
-            task=task,
+            task=table.task,
             n_classes=0 if classes is None else len(classes),
             recipe={"alpha": self.alpha, "temperature": self.temperature, "loss": self.loss},
         )
-        table = TableSchema.fit(frame).canonical(frame)
-        labels = out_of_fold(
-            teacher.estimator,
-            table,
-            y,
-            classes=classes,
-            folds=self.folds,
-            sample_weight=weight,
-            random_state=seed,
-            n_jobs=self.n_jobs,
+        labels = source.label(
+            table, folds=self.folds, random_state=seed, n_jobs=self.n_jobs, on_step=None
         )
         targets = SoftTargets(
             labels=y if classes is None else encode_labels(y, classes),
@@ -131,15 +94,18 @@ class _Distillation(BaseEstimator):
             provenance=labels.provenance,
         )
         began = time.perf_counter()
-        self.teacher_ = labels.teacher
-        self.student_ = student.estimator.fit(table, targets)
+        teacher = labels.teacher
+        self.teacher_ = teacher.model if isinstance(teacher, FittedTeacher) else teacher
+        self.student_ = student.estimator.fit(table.X, targets)
         if not hasattr(self, "feature_names_in_"):
-            # Fitted to a bare array, they take bare arrays without a warning.
-            for model in (self.teacher_, self.student_):
+            # Fitted to a bare array, they take bare arrays without a warning; a teacher that was
+            # fitted elsewhere is not ours to change.
+            own = [self.teacher_] if labels.provenance == "out-of-fold" else []
+            for model in (*own, self.student_):
                 vars(model).pop("feature_names_in_", None)
         end = time.perf_counter()
         self.report_ = FitReport(
-            teacher=teacher.name,
+            teacher=source.name,
             student=student.name,
             labels=labels.provenance,
             folds=labels.folds,
@@ -150,15 +116,62 @@ class _Distillation(BaseEstimator):
             seconds={"label": labels.seconds, "fit": end - began, "total": end - start},
         )
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, np.ndarray, Any]:
+    def _source(self, table: LabeledTable, seed: int) -> Source:
+        """The teacher; one that comes fitted, and one that no longer does, are told apart."""
+        if self.fitted is not None and self.fitted not in FITTED:
+            raise ParameterError(
+                f"fitted={self.fitted!r} is not known; use one of {', '.join(FITTED)}, or None."
+            )
+        source = resolve_source(
+            self.teacher,
+            table,
+            weights=self.teacher_weights,
+            fitted=self.fitted or "in-sample",
+            random_state=seed,
+        )
+        if source.was_fitted and self.fitted is None:
+            raise ParameterError(
+                f"the teacher {source.name} is fitted already, and kdcore never refits a model in "
+                "silence; say what it was fitted on (fitted='in-sample' or 'held-out'), or "
+                "fitted='refit' to have clones of it fitted."
+            )
+        if not source.was_fitted and self.fitted in ("in-sample", "held-out"):
+            raise ParameterError(
+                f"fitted={self.fitted!r} is for a teacher that comes fitted, which {source.name} "
+                "does not; leave it out. A search or cross-validation clones what it is given, "
+                "and clones are not fitted: wrap the teacher in sklearn.frozen.FrozenEstimator."
+            )
+        return source
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any) -> LabeledTable:
         """Rows of positive weight."""
         frame = table_of(self, X, reset=True)
         y = labels_of(y, len(frame), classes=self._task != "regression")
         weight = weights_of(sample_weight, frame)
-        if weight is not None:
-            keep = weight > 0
-            frame, y, weight = frame.loc[keep], y[keep], weight[keep]
-        return frame.reset_index(drop=True), y, weight
+        rows, kept = np.arange(len(frame)), frame
+        if weight is not None and not (weight > 0).all():
+            rows = np.flatnonzero(weight > 0)
+            kept, y, weight = frame.iloc[rows], y[rows], weight[rows]
+        classes, task = None, "regression"
+        if self._task == "regression":
+            y = check_array(y, ensure_2d=False, dtype=np.float64)
+        else:
+            classes = np.unique(y)
+            if len(classes) < 2:
+                raise DataError(
+                    "only one class is present; a classifier needs at least two classes."
+                )
+            task = "binary" if len(classes) == 2 else "multiclass"
+        return LabeledTable(
+            X=TableSchema.fit(kept).canonical(kept).reset_index(drop=True),
+            classes=classes,
+            source=frame,
+            rows=rows,
+            y=y,
+            sample_weight=weight,
+            task=task,
+            target="y",
+        )
 
     def get_selected_features(self) -> list[str]:
         """Names of the raw columns that the student reads."""
@@ -177,10 +190,19 @@ class _Distillation(BaseEstimator):
 _PARAMETERS = """
     Parameters
     ----------
-    teacher : str or estimator, default="xgboost"
-        A registered name (see ``kd plugins``), or an unfitted scikit-learn {kind}.
+    teacher : default "xgboost"
+        A registered name (see ``kd plugins``), an unfitted scikit-learn {kind}, a fitted one (see
+        ``fitted``), the path of a native model file, a function of a frame, `kdcore.GivenLabels`
+        for all rows of the table, or a list of these (averaged).
     student : str or Student, default="{student}"
         A registered name, or an unfitted student.
+    fitted : {{"in-sample", "held-out", "refit"}} or None, default=None
+        What a teacher that comes fitted was fitted on: these rows (its labels teach little, and
+        a warning says so), or others; "refit" allows to fit clones of it out of fold. It is
+        refused without a word on this, since it is never refitted in silence. For searches and
+        cross-validation, whose clones lose the fit, wrap it in `sklearn.frozen.FrozenEstimator`.
+    teacher_weights : sequence of float, optional
+        Weights of the teachers in a list; equal if None.
     folds : int or "auto", default="auto"
         Folds of the out-of-fold labels; "auto" is 5, or fewer where the rarest class has fewer
         rows.
@@ -194,7 +216,7 @@ _PARAMETERS = """
 
     Attributes
     ----------
-    teacher_ : estimator fitted on all rows
+    teacher_ : estimator fitted on all rows, or the one that came fitted; None for given labels
     student_ : fitted student, which `predict` asks
     report_ : FitReport
     {classes}n_features_in_ : int
@@ -220,6 +242,8 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
         *,
         teacher: Any = "xgboost",
         student: Any = "logistic_regression",
+        fitted: str | None = None,
+        teacher_weights: Sequence[float] | None = None,
         folds: Any = "auto",
         alpha: float | None = None,
         temperature: float | None = None,
@@ -230,6 +254,8 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
         super().__init__(
             teacher=teacher,
             student=student,
+            fitted=fitted,
+            teacher_weights=teacher_weights,
             folds=folds,
             alpha=alpha,
             temperature=temperature,
@@ -254,11 +280,9 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
         DataError, ParameterError, FitError, UnknownNameError, PluginError
             All of them are `kdcore.KDError`.
         """
-        frame, y, weight = self._rows(X, y, sample_weight)
-        self.classes_ = np.unique(y)
-        if len(self.classes_) < 2:
-            raise DataError("only one class is present; a classifier needs at least two classes.")
-        self._distil(frame, y, weight, self.classes_)
+        table = self._rows(X, y, sample_weight)
+        self.classes_ = table.classes
+        self._distil(table)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -285,6 +309,8 @@ class DistillationRegressor(RegressorMixin, _Distillation):
         *,
         teacher: Any = "xgboost",
         student: Any = "ridge",
+        fitted: str | None = None,
+        teacher_weights: Sequence[float] | None = None,
         folds: Any = "auto",
         alpha: float | None = None,
         temperature: float | None = None,
@@ -295,6 +321,8 @@ class DistillationRegressor(RegressorMixin, _Distillation):
         super().__init__(
             teacher=teacher,
             student=student,
+            fitted=fitted,
+            teacher_weights=teacher_weights,
             folds=folds,
             alpha=alpha,
             temperature=temperature,
@@ -305,9 +333,7 @@ class DistillationRegressor(RegressorMixin, _Distillation):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DistillationRegressor:
         """Fit teacher and student; see `DistillationClassifier.fit`."""
-        frame, y, weight = self._rows(X, y, sample_weight)
-        y = check_array(y, ensure_2d=False, dtype=np.float64)
-        self._distil(frame, y, weight, None)
+        self._distil(self._rows(X, y, sample_weight))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
