@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,47 +12,20 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from kdcore.errors import DataError, ParameterError
 from kdcore.evaluation import metrics
-from kdcore.labels import out_of_fold
-from kdcore.resolve import named_estimator, resolve_student, resolve_teacher
+from kdcore.nested import nested_lessons
+from kdcore.own_teachers import FittedTeacher
+from kdcore.recipe_fit import Lesson
+from kdcore.report import FitReport
+from kdcore.resolve import named_estimator, resolve_student
 from kdcore.schema import TableSchema
+from kdcore.sources import FITTED, Source, resolve_source
+from kdcore.splits import Data
 from kdcore.students import labels_of, table_of, weights_of
-from kdcore.targets import SoftTargets, encode_labels
+from kdcore.table import LabeledTable
+from kdcore.teacher_run import TeacherRun
+from kdcore.teaching import Wishes, teach
 
 __all__ = ["DistillationClassifier", "DistillationRegressor", "FitReport"]
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """What happened in ``fit``.
-
-    Parameters
-    ----------
-    teacher, student : str
-        Names.
-    labels : str
-        Provenance of the soft labels.
-    folds : int
-    teacher_metrics : dict
-        The teacher's scores on out-of-fold rows.
-    alpha, temperature : float
-    loss : str or None
-    seconds : dict
-        ``label``, ``fit``, ``total``.
-    """
-
-    teacher: str
-    student: str
-    labels: str
-    folds: int
-    teacher_metrics: dict[str, float | None]
-    alpha: float
-    temperature: float
-    loss: str | None
-    seconds: dict[str, float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
 
 
 class _Distillation(BaseEstimator):
@@ -63,19 +36,29 @@ class _Distillation(BaseEstimator):
         *,
         teacher: Any = "xgboost",
         student: Any,
+        fitted: str | None = None,
+        teacher_weights: Sequence[float] | None = None,
         folds: Any = "auto",
+        recipe: str = "fast",
         alpha: float | None = None,
         temperature: float | None = None,
         loss: Any = None,
+        encoder: Any = None,
+        augment: Any = None,
         random_state: int | None = 0,
         n_jobs: int | None = None,
     ) -> None:
         self.teacher = teacher
         self.student = student
+        self.fitted = fitted
+        self.teacher_weights = teacher_weights
         self.folds = folds
+        self.recipe = recipe
         self.alpha = alpha
         self.temperature = temperature
         self.loss = loss
+        self.encoder = encoder
+        self.augment = augment
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -99,47 +82,46 @@ class _Distillation(BaseEstimator):
                 setattr(self, role, made)
         return super().set_params(**params) if params else self
 
-    def _distil(self, frame: Any, y: np.ndarray, weight: np.ndarray | None, classes: Any) -> None:
+    def _distil(self, table: LabeledTable) -> None:
         start = time.perf_counter()
-        task = "regression"
-        if classes is not None:
-            task = "binary" if len(classes) == 2 else "multiclass"
+        y, weight, classes = table.y, table.sample_weight, table.classes
         seed = _seed(self.random_state)
-        teacher = resolve_teacher(self.teacher, task=task, random_state=seed)
+        wishes = Wishes(mode=self.recipe, augment=self.augment, encoder=self.encoder)
+        source = self._source(table, seed)
         student = resolve_student(
             self.student,
-            task=task,
+            task=table.task,
             n_classes=0 if classes is None else len(classes),
             recipe={"alpha": self.alpha, "temperature": self.temperature, "loss": self.loss},
         )
-        table = TableSchema.fit(frame).canonical(frame)
-        labels = out_of_fold(
-            teacher.estimator,
-            table,
-            y,
-            classes=classes,
-            folds=self.folds,
-            sample_weight=weight,
-            random_state=seed,
-            n_jobs=self.n_jobs,
-        )
-        targets = SoftTargets(
-            labels=y if classes is None else encode_labels(y, classes),
-            teacher=labels.values,
-            sample_weight=weight,
-            classes=classes,
-            provenance=labels.provenance,
+        labels = source.label(
+            table, folds=self.folds, random_state=seed, n_jobs=self.n_jobs, on_step=None
         )
         began = time.perf_counter()
-        self.teacher_ = labels.teacher
-        self.student_ = student.estimator.fit(table, targets)
+        teacher = labels.teacher
+        self.teacher_ = teacher.model if isinstance(teacher, FittedTeacher) else teacher
+        run = TeacherRun(source.name, labels, refit=source.refit)
+        # Nothing is judged here, so no rows are held out.
+        data = Data(table, train=table, held=table, extra=None)
+        taught = teach(
+            student,
+            Lesson(data, run, seed),
+            wishes,
+            nested=lambda: nested_lessons(
+                source, data, random_state=seed, n_jobs=self.n_jobs, cache=None
+            ),
+            random_state=seed,
+        )
+        self.student_ = taught.student
         if not hasattr(self, "feature_names_in_"):
-            # Fitted to a bare array, they take bare arrays without a warning.
-            for model in (self.teacher_, self.student_):
+            # Fitted to a bare array, they take bare arrays without a warning; a teacher that was
+            # fitted elsewhere is not ours to change.
+            own = [self.teacher_] if labels.provenance == "out-of-fold" else []
+            for model in (*own, self.student_):
                 vars(model).pop("feature_names_in_", None)
         end = time.perf_counter()
         self.report_ = FitReport(
-            teacher=teacher.name,
+            teacher=source.name,
             student=student.name,
             labels=labels.provenance,
             folds=labels.folds,
@@ -147,18 +129,69 @@ class _Distillation(BaseEstimator):
             alpha=self.student_.alpha,
             temperature=self.student_.temperature,
             loss=self.student_.loss,
+            recipe=taught.recipe.name,
+            augmented=taught.augmented,
+            params=taught.params,
+            notes=taught.notes,
             seconds={"label": labels.seconds, "fit": end - began, "total": end - start},
         )
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, np.ndarray, Any]:
+    def _source(self, table: LabeledTable, seed: int) -> Source:
+        """The teacher; one that comes fitted, and one that no longer does, are told apart."""
+        if self.fitted is not None and self.fitted not in FITTED:
+            raise ParameterError(
+                f"fitted={self.fitted!r} is not known; use one of {', '.join(FITTED)}, or None."
+            )
+        source = resolve_source(
+            self.teacher,
+            table,
+            weights=self.teacher_weights,
+            fitted=self.fitted or "in-sample",
+            random_state=seed,
+        )
+        if source.was_fitted and self.fitted is None:
+            raise ParameterError(
+                f"the teacher {source.name} is fitted already, and kdcore never refits a model in "
+                "silence; say what it was fitted on (fitted='in-sample' or 'held-out'), or "
+                "fitted='refit' to have clones of it fitted."
+            )
+        if not source.was_fitted and self.fitted in ("in-sample", "held-out"):
+            raise ParameterError(
+                f"fitted={self.fitted!r} is for a teacher that comes fitted, which {source.name} "
+                "does not; leave it out. A search or cross-validation clones what it is given, "
+                "and clones are not fitted: wrap the teacher in sklearn.frozen.FrozenEstimator."
+            )
+        return source
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any) -> LabeledTable:
         """Rows of positive weight."""
         frame = table_of(self, X, reset=True)
         y = labels_of(y, len(frame), classes=self._task != "regression")
         weight = weights_of(sample_weight, frame)
-        if weight is not None:
-            keep = weight > 0
-            frame, y, weight = frame.loc[keep], y[keep], weight[keep]
-        return frame.reset_index(drop=True), y, weight
+        rows, kept = np.arange(len(frame)), frame
+        if weight is not None and not (weight > 0).all():
+            rows = np.flatnonzero(weight > 0)
+            kept, y, weight = frame.iloc[rows], y[rows], weight[rows]
+        classes, task = None, "regression"
+        if self._task == "regression":
+            y = check_array(y, ensure_2d=False, dtype=np.float64)
+        else:
+            classes = np.unique(y)
+            if len(classes) < 2:
+                raise DataError(
+                    "only one class is present; a classifier needs at least two classes."
+                )
+            task = "binary" if len(classes) == 2 else "multiclass"
+        return LabeledTable(
+            X=TableSchema.fit(kept).canonical(kept).reset_index(drop=True),
+            classes=classes,
+            source=frame,
+            rows=rows,
+            y=y,
+            sample_weight=weight,
+            task=task,
+            target="y",
+        )
 
     def get_selected_features(self) -> list[str]:
         """Names of the raw columns that the student reads."""
@@ -177,15 +210,30 @@ class _Distillation(BaseEstimator):
 _PARAMETERS = """
     Parameters
     ----------
-    teacher : str or estimator, default="xgboost"
-        A registered name (see ``kd plugins``), or an unfitted scikit-learn {kind}.
+    teacher : default "xgboost"
+        A registered name (see ``kd plugins``), an unfitted scikit-learn {kind}, a fitted one (see
+        ``fitted``), the path of a native model file, a function of a frame, `kdcore.GivenLabels`
+        for all rows of the table, or a list of these (averaged).
     student : str or Student, default="{student}"
         A registered name, or an unfitted student.
+    fitted : {{"in-sample", "held-out", "refit"}} or None, default=None
+        What a teacher that comes fitted was fitted on: these rows (its labels teach little, and
+        a warning says so), or others; "refit" allows to fit clones of it out of fold. It is
+        refused without a word on this, since it is never refitted in silence. For searches and
+        cross-validation, whose clones lose the fit, wrap it in `sklearn.frozen.FrozenEstimator`.
+    teacher_weights : sequence of float, optional
+        Weights of the teachers in a list; equal if None.
     folds : int or "auto", default="auto"
         Folds of the out-of-fold labels; "auto" is 5, or fewer where the rarest class has fewer
         rows.
+    recipe : {{"fast", "auto", "plain"}}, default="fast"
+        "fast" teaches by the recipe measured to be best for this kind of student; "auto" compares
+        it with others on held-out parts of the rows first; "plain" is textbook distillation. See
+        `kdcore.distill`.
     alpha, temperature, loss : optional
         Override the student's own; see `kdcore.{base}`.
+    encoder, augment : optional
+        Override the recipe's; see `kdcore.distill`.
     random_state : int or None, default=0
         Shuffles rows into folds and seeds a teacher that has no seed of its own. None draws a
         fresh seed.
@@ -194,7 +242,7 @@ _PARAMETERS = """
 
     Attributes
     ----------
-    teacher_ : estimator fitted on all rows
+    teacher_ : estimator fitted on all rows, or the one that came fitted; None for given labels
     student_ : fitted student, which `predict` asks
     report_ : FitReport
     {classes}n_features_in_ : int
@@ -220,20 +268,30 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
         *,
         teacher: Any = "xgboost",
         student: Any = "logistic_regression",
+        fitted: str | None = None,
+        teacher_weights: Sequence[float] | None = None,
         folds: Any = "auto",
+        recipe: str = "fast",
         alpha: float | None = None,
         temperature: float | None = None,
         loss: Any = None,
+        encoder: Any = None,
+        augment: Any = None,
         random_state: int | None = 0,
         n_jobs: int | None = None,
     ) -> None:
         super().__init__(
             teacher=teacher,
             student=student,
+            fitted=fitted,
+            teacher_weights=teacher_weights,
             folds=folds,
+            recipe=recipe,
             alpha=alpha,
             temperature=temperature,
             loss=loss,
+            encoder=encoder,
+            augment=augment,
             random_state=random_state,
             n_jobs=n_jobs,
         )
@@ -254,11 +312,9 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
         DataError, ParameterError, FitError, UnknownNameError, PluginError
             All of them are `kdcore.KDError`.
         """
-        frame, y, weight = self._rows(X, y, sample_weight)
-        self.classes_ = np.unique(y)
-        if len(self.classes_) < 2:
-            raise DataError("only one class is present; a classifier needs at least two classes.")
-        self._distil(frame, y, weight, self.classes_)
+        table = self._rows(X, y, sample_weight)
+        self.classes_ = table.classes
+        self._distil(table)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -285,29 +341,37 @@ class DistillationRegressor(RegressorMixin, _Distillation):
         *,
         teacher: Any = "xgboost",
         student: Any = "ridge",
+        fitted: str | None = None,
+        teacher_weights: Sequence[float] | None = None,
         folds: Any = "auto",
+        recipe: str = "fast",
         alpha: float | None = None,
         temperature: float | None = None,
         loss: Any = None,
+        encoder: Any = None,
+        augment: Any = None,
         random_state: int | None = 0,
         n_jobs: int | None = None,
     ) -> None:
         super().__init__(
             teacher=teacher,
             student=student,
+            fitted=fitted,
+            teacher_weights=teacher_weights,
             folds=folds,
+            recipe=recipe,
             alpha=alpha,
             temperature=temperature,
             loss=loss,
+            encoder=encoder,
+            augment=augment,
             random_state=random_state,
             n_jobs=n_jobs,
         )
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DistillationRegressor:
         """Fit teacher and student; see `DistillationClassifier.fit`."""
-        frame, y, weight = self._rows(X, y, sample_weight)
-        y = check_array(y, ensure_2d=False, dtype=np.float64)
-        self._distil(frame, y, weight, None)
+        self._distil(self._rows(X, y, sample_weight))
         return self
 
     def predict(self, X: Any) -> np.ndarray:

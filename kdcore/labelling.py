@@ -64,7 +64,7 @@ def label_table(
         on_step=lambda done, total: step("teacher", done, total),
     )
     if cache is not None and key is not None:
-        run = TeacherRun(source.name, labels, held=None, unlabeled=None, latency=None, size=None)
+        run = TeacherRun(source.name, labels)
         cache.put(key, run)
     return table, labels, source.name, False
 

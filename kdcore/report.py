@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kdcore.comparison import Comparison
 
-__all__ = ["DistillReport", "comparison_rows", "summary_rows"]
+__all__ = ["DistillReport", "FitReport", "comparison_rows", "summary_rows"]
 
 
 @dataclass
@@ -44,6 +44,54 @@ class DistillReport:
             "latency_us size_bytes seconds parity seed notes bundle report"
         )
         return {key: getattr(self, key) for key in order.split()}
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What happened in ``fit``.
+
+    Parameters
+    ----------
+    teacher, student : str
+        Names.
+    labels : str
+        Provenance of the soft labels: out-of-fold, held-out, in-sample or given.
+    folds : int
+        0 where no teacher was fitted.
+    teacher_metrics : dict
+        The scores of the soft labels on the rows that were fitted; flattered where the labels
+        are in-sample.
+    alpha, temperature : float
+    loss : str or None
+    recipe : str
+        Name of the recipe that was used.
+    augmented : int
+        Synthetic rows.
+    params : dict
+        Parameters that the recipe and tuning gave the student.
+    seconds : dict
+        ``label``, ``fit``, ``total``.
+    notes : list of str
+        What was left out or decided otherwise, and why.
+    """
+
+    teacher: str
+    student: str
+    labels: str
+    folds: int
+    teacher_metrics: dict[str, float | None]
+    alpha: float
+    temperature: float
+    loss: str | None
+    recipe: str
+    augmented: int
+    params: dict[str, Any]
+    seconds: dict[str, float]
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
 
 
 #: What a terminal shows; the other metrics are in the JSON.

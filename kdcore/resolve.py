@@ -105,7 +105,9 @@ def resolve_teacher(
         estimator = named_estimator("teacher", teacher, task)
         if "random_state" in estimator.get_params():
             estimator.set_params(random_state=random_state)
-        return Resolved(teacher, apply_params(estimator, params, "teacher", teacher))
+        apply_params(estimator, params, "teacher", teacher)
+        _check(teacher, estimator, "teacher")
+        return Resolved(teacher, estimator)
     name = type(teacher).__name__
     if not hasattr(teacher, "fit") or isinstance(teacher, type):
         raise ParameterError(
@@ -135,7 +137,9 @@ def resolve_teacher(
         if (key == "random_state" or key.endswith("__random_state")) and value is None
     ]
     estimator.set_params(**dict.fromkeys(unset, random_state))
-    return Resolved(name, apply_params(estimator, params, "teacher", name))
+    apply_params(estimator, params, "teacher", name)
+    _check(name, estimator, "teacher")
+    return Resolved(name, estimator)
 
 
 def resolve_student(
@@ -168,7 +172,7 @@ def resolve_student(
     UnknownNameError, ParameterError, PluginError
         When there is no such student, it cannot do the task, or cannot use a parameter.
     """
-    note, best = None, None
+    note, best, own = None, None, frozenset[str]()
     if isinstance(student, str):
         name, note = _able_student(student, task)
         estimator = named_estimator("student", name, task)
@@ -183,6 +187,7 @@ def resolve_student(
         if is_classifier(student) != (task != "regression"):
             raise ParameterError(f"the student {name} cannot do the task {task}.")
         estimator = clone(student)
+        best, own = _known_recipe(estimator, task)
     given = {k: v for k, v in (recipe or {}).items() if v is not None}
     apply_params(estimator, params, "student", name)
     apply_params(estimator, given, "student", name)
@@ -198,7 +203,37 @@ def resolve_student(
     make_encoder(estimator.encoder)
     if columns is not None:
         _check_features(estimator, list(columns))
-    return Resolved(name, estimator, note, best, frozenset({**(params or {}), **given}))
+    _check(name, estimator, "student")
+    return Resolved(name, estimator, note, best, own | {*(params or {}), *given})
+
+
+def _known_recipe(student: Student, task: str) -> tuple[StudentRecipe | None, frozenset[str]]:
+    """The recipe of a student given as an object, and the parameters that its maker has set.
+
+    It is that of the registered student of the same class.
+    """
+    for name, spec in default_registry().specs("student").items():
+        same_module = spec.factory.partition(":")[0] == type(student).__module__
+        if not (same_module and spec.recipe is not None and task in spec.tasks):
+            continue
+        usual = named_estimator("student", name, task)
+        if type(usual) is type(student):
+            defaults = usual.get_params(deep=False)
+            params = student.get_params(deep=False)
+            return spec.recipe, frozenset(
+                k for k, v in params.items() if repr(v) != repr(defaults[k])
+            )
+    return None, frozenset()
+
+
+def _check(name: str, estimator: Any, role: str) -> None:
+    """Refuse parameters that cannot be used, as far as a model can tell before it is fitted."""
+    check = getattr(estimator, "check_params", None)
+    if check is not None:
+        try:
+            check()
+        except ParameterError as error:
+            raise ParameterError(f"the {role} {name}: {error}") from error
 
 
 def _check_features(student: Student, columns: list[str]) -> None:

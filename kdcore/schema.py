@@ -142,6 +142,7 @@ class TableSchema:
                 positions, known = _factorize(frame[name])
                 used = {known[p] for p in np.unique(positions) if p >= 0}
                 keys = tuple(sorted(used - {MISSING}))
+                _refuse_nul(str(name), keys)
             columns.append(Column(str(name), kind, keys))
         return cls(columns)
 
@@ -261,6 +262,16 @@ def _factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
 def _shared(values: pd.Series) -> Any:
     """The column itself, which costs no memory; nullable columns become plain arrays."""
     return values if isinstance(values.dtype, np.dtype) else values.to_numpy()
+
+
+def _refuse_nul(name: str, keys: tuple[str, ...]) -> None:
+    damaged = next((key for key in keys if "\0" in key), None)
+    if damaged is not None:
+        # Libraries in C would end the text there, or fail without saying why.
+        raise DataError(
+            f"column {name!r} holds {damaged!r}, a text with a NUL byte; such bytes come from "
+            "damaged or binary files: remove them, or drop the column."
+        )
 
 
 def _refuse_infinite(values: pd.Series, column: Column) -> None:

@@ -15,7 +15,7 @@ from kdcore.files import atomic_path, prepare_folder
 from kdcore.labels import teacher_output
 from kdcore.latency import bundle_latency, model_latency
 from kdcore.report import DistillReport
-from kdcore.teaching import teach
+from kdcore.teaching import plain_students, teach
 from kdcore.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -131,19 +131,27 @@ def run_student(
     """
     taught = teach(student, lesson, wishes, nested=nested, random_state=random_state, step=step)
     clock.add(taught.seconds)
+    step("students", 1, 2)
+    plain, plain_encoded = plain_students(student, lesson, taught)
+    clock.lap("fit_plain")
     step("evaluate", 0, 1)
-    return _judged(student, lesson, taught, clock, random_state)
+    models = {"student": taught.student, "plain": plain}
+    if plain_encoded is not None:
+        models["plain_encoded"] = plain_encoded
+    return _judged(student, lesson, taught, models, clock, random_state)
 
 
 def _judged(
-    student: Resolved, lesson: Lesson, taught: Taught, clock: Clock, seed: int
+    student: Resolved,
+    lesson: Lesson,
+    taught: Taught,
+    models: dict[str, Any],
+    clock: Clock,
+    seed: int,
 ) -> DistillResult:
     data, run = lesson.data, lesson.run
     train, held = data.train, data.held
     classes, weight = train.classes, held.sample_weight
-    models = {"student": taught.distilled, "plain": taught.plain}
-    if taught.plain_encoded is not None:
-        models["plain_encoded"] = taught.plain_encoded
     outputs = {name: teacher_output(model, held.X, classes) for name, model in models.items()}
     judged = verdict(
         held.y,
@@ -162,14 +170,14 @@ def _judged(
             "metrics": metrics(output, held.y, classes, weight),
             "fidelity": None if run.held is None else fidelity(output, run.held, weight),
         }
-    versions["student"]["features"] = taught.distilled.get_selected_features()
+    versions["student"]["features"] = taught.student.get_selected_features()
     versions["student"]["fit_seconds"] = taught.seconds["fit"]
     recipe = _recipe(lesson, taught)
     clock.lap("evaluate")
     notes = _notes(student, data, run) + taught.notes
     packed = _packed(student, lesson, taught, recipe, versions["student"]["metrics"], judged, notes)
     clock.lap("bundle")
-    ask = taught.distilled.predict if classes is None else taught.distilled.predict_proba
+    ask = taught.student.predict if classes is None else taught.student.predict_proba
     latency = {
         "teacher": run.latency,
         "student": model_latency(ask, held.X)
@@ -208,12 +216,12 @@ def _judged(
         notes=notes,
     )
     return DistillResult(
-        report,
-        lesson.run.labels.teacher,
-        taught.distilled,
-        taught.plain,
-        packed,
-        taught.plain_encoded,
+        report=report,
+        teacher=run.labels.teacher,
+        student=taught.student,
+        plain=models["plain"],
+        packed=packed,
+        plain_encoded=models.get("plain_encoded"),
     )
 
 
@@ -238,7 +246,7 @@ def _notes(student: Resolved, data: Data, run: TeacherRun) -> list[str]:
 
 
 def _recipe(lesson: Lesson, taught: Taught) -> dict[str, Any]:
-    student, labels, used = taught.distilled, lesson.run.labels, taught.recipe
+    student, labels, used = taught.student, lesson.run.labels, taught.recipe
     loss, encoder = student.loss, student.encoder
     if loss is None:
         loss = "blend" if not hasattr(student, "classes_") else "kl"
@@ -276,7 +284,7 @@ def _packed(
     judged: Verdict,
     notes: list[str],
 ) -> Packed | None:
-    if not hasattr(taught.distilled, "to_onnx"):
+    if not hasattr(taught.student, "to_onnx"):
         notes.append(f"the student {student.name!r} cannot be written as ONNX: no bundle.")
         return None
     info = {
@@ -287,4 +295,4 @@ def _packed(
         "metrics": scores,
         "verdict": judged.to_dict(),
     }
-    return pack(taught.distilled, lesson.data.held.X, name=student.name, info=info)
+    return pack(taught.student, lesson.data.held.X, name=student.name, info=info)

@@ -70,6 +70,9 @@ class Student(BaseEstimator):
         Fit to encoded rows ``Z`` (n, d) float32 and `SoftTargets`, every row of positive weight.
     ``predict_encoded(Z)``
         Class probabilities (n, K), or values (n,).
+    ``check_params()``
+        Optional: raises `ParameterError` for values that cannot be used. It is called before a
+        teacher is fitted, and by ``fit``; see `kdcore.parameters` for rules.
     ``encoded_importances()``
         Optional: non-negative importances (d,) of the encoded columns.
     ``to_onnx()``
@@ -108,6 +111,9 @@ class Student(BaseEstimator):
         """Fit to encoded rows; see the class."""
         raise TypeError(f"{type(self).__name__} must define fit_encoded(Z, targets, loss)")
 
+    def check_params(self) -> None:
+        """Refuse parameter values that cannot be used; see the class."""
+
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         """Predict encoded rows; see the class."""
         raise TypeError(f"{type(self).__name__} must define predict_encoded(Z)")
@@ -118,6 +124,7 @@ class Student(BaseEstimator):
                 f"the table has {len(frame)} rows but the targets have {len(targets)}; "
                 "inconsistent numbers of samples."
             )
+        self.check_params()
         keep = np.asarray(targets.sample_weight) > 0
         if not keep.all():
             frame, targets = frame.loc[keep], targets.take(keep)

@@ -49,10 +49,10 @@ class TeacherRun:
 
     name: str
     labels: TeacherLabels
-    held: np.ndarray | None
-    unlabeled: np.ndarray | None
-    latency: dict[str, float] | None
-    size: int | None
+    held: np.ndarray | None = None
+    unlabeled: np.ndarray | None = None
+    latency: dict[str, float] | None = None
+    size: int | None = None
     cached: bool = False
     asked_before: bool = False
     refit: Callable[[LabeledTable], Any] | None = None

@@ -12,11 +12,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from kdcore.errors import DataError
+from kdcore.errors import DataError, ParameterError
 from kdcore.schema import TableSchema
 from kdcore.students import labels_of, table_of, weights_of
 
-__all__ = ["ClassifierTeacher", "RegressorTeacher", "Teacher"]
+__all__ = ["ClassifierTeacher", "RegressorTeacher", "Teacher", "stopping_rows"]
 
 
 class Teacher(BaseEstimator):
@@ -29,6 +29,9 @@ class Teacher(BaseEstimator):
         positions, or values, (n,); ``sample_weight`` is an array or None.
     ``predict_frame(frame)``
         Class probabilities (n, K), or values (n,).
+    ``check_params()``
+        Optional: raises `ParameterError` for values that the library would take in silence. It is
+        called before a fit; see `kdcore.parameters` for rules.
     ``model_bytes()``
         Optional: size of the model in the library's own format.
 
@@ -42,6 +45,9 @@ class Teacher(BaseEstimator):
         """Fit to a canonical frame; see the class."""
         raise TypeError(f"{type(self).__name__} must define fit_frame(frame, y, sample_weight)")
 
+    def check_params(self) -> None:
+        """Refuse parameter values that cannot be used; see the class."""
+
     def predict_frame(self, frame: Any) -> np.ndarray:
         """Predict a canonical frame; see the class."""
         raise TypeError(f"{type(self).__name__} must define predict_frame(frame)")
@@ -49,6 +55,7 @@ class Teacher(BaseEstimator):
     def _prepare(
         self, X: Any, y: Any, sample_weight: Any, *, classes: bool = False
     ) -> tuple[Any, Any, Any]:
+        self.check_params()
         frame = table_of(self, X, reset=True)
         y = labels_of(y, len(frame), classes=classes)
         weight = weights_of(sample_weight, frame)
@@ -119,3 +126,50 @@ class RegressorTeacher(RegressorMixin, Teacher):
     def predict(self, X: Any) -> np.ndarray:
         """Predicted values, (n,)."""
         return np.asarray(self._predict(X), dtype=float)
+
+
+def stopping_rows(
+    y: np.ndarray, *, fraction: float, random_state: Any, classify: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split a teacher's training rows for early stopping: rows to learn from, rows to stop on.
+
+    Only rows that ``fit`` was given are used, so a teacher fitted out of fold stops without having
+    seen the rows that it is to label.
+
+    Parameters
+    ----------
+    y : array of shape (n,)
+        Class positions, or values.
+    fraction : float
+        Share of the rows to stop on; of each class too, whose first row is always learned from.
+    random_state : int, RandomState or None
+    classify : bool
+
+    Returns
+    -------
+    learn, stop : int arrays
+        Positions, ascending.
+
+    Raises
+    ------
+    ParameterError
+        When no row is left on a side.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        random_state = int(random_state.randint(2**31 - 1))
+    order = np.random.default_rng(random_state).permutation(len(y))
+    if classify:
+        order = order[np.argsort(y[order], kind="stable")]
+    # Evenly along the classes, so that each of them gives its share.
+    share = np.floor(fraction * np.arange(1, len(y) + 1) + 0.5)
+    chosen = np.diff(share, prepend=0.0) > 0
+    if classify:
+        chosen[np.flatnonzero(np.diff(y[order], prepend=-1) != 0)] = False
+    learn, stop = np.sort(order[~chosen]), np.sort(order[chosen])
+    if not len(stop) or not len(learn):
+        raise ParameterError(
+            f"validation_fraction={fraction:g} of {len(y)} rows leaves none to "
+            f"{'learn from' if len(stop) else 'stop on'}; change it, or leave out "
+            "early_stopping_rounds."
+        )
+    return learn, stop

@@ -1,4 +1,4 @@
-"""Teaching one student: tune it, choose its recipe, fit it distilled and plain."""
+"""Teaching one student: tune it, choose its recipe, fit it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kdcore.recipe_fit import Lesson
     from kdcore.resolve import Resolved
 
-__all__ = ["Deadline", "Taught", "Wishes", "teach"]
+__all__ = ["Deadline", "Taught", "Wishes", "plain_students", "teach"]
 
 #: With fewer training rows nothing can be held out of them.
 _FEWEST_ROWS = 50
@@ -88,37 +88,38 @@ class Wishes:
             make_encoder(self.encoder)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Taught:
-    """A student in its versions.
+    """A distilled student, and how it came about.
 
     Parameters
     ----------
+    student : fitted student
     recipe : Recipe
-        What the distilled student was taught with.
+        What it was taught with.
     choice : Choice
-        How it came to be chosen.
-    params : dict
-        Its tuned parameters.
-    distilled, plain : fitted students
-    plain_encoded : fitted student or None
-        Labels alone, behind the encoding of the distilled one; None where that is the plain one's.
+        How the recipe came to be chosen.
+    tuned : dict
+        Tuned parameters for each encoder, by its text.
     augmented : int
         Synthetic rows.
     seconds : dict
-        Of ``tune``, ``fit``, ``validate``, ``fit_plain``.
+        Of ``tune``, ``fit``, ``validate``.
     notes : list of str
     """
 
+    student: Any
     recipe: Recipe
     choice: Choice
-    params: dict[str, Any]
-    distilled: Any
-    plain: Any
-    plain_encoded: Any
+    tuned: dict[str, dict[str, Any]]
     augmented: int
     seconds: dict[str, float]
     notes: list[str]
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Parameters that the recipe and tuning gave the student."""
+        return {**self.recipe.params, **self.tuned[str(self.recipe.encoder)]}
 
 
 def teach(
@@ -182,7 +183,7 @@ def teach(
     def fit(which: Recipe) -> Any:
         return fit_student(student, lesson, which, params[str(which.encoder)])
 
-    step("students", 0, 3)
+    step("students", 0, 2)
     began = time.perf_counter()
     distilled = fit(choice.recipe)
     seconds["fit"] = time.perf_counter() - began
@@ -207,29 +208,37 @@ def teach(
             distilled = fit(choice.recipe)
             seconds["fit"] = time.perf_counter() - began
 
-    step("students", 1, 3)
-    began = time.perf_counter()
-    final = choice.recipe
-    same = not final.teacher
-    plain = distilled if same and final.encoder is None else fit(plain_recipe())
-    step("students", 2, 3)
-    plain_encoded = None
-    if final.encoder is not None:
-        plain_encoded = distilled if same else fit(plain_recipe(final.encoder))
-    seconds["fit_plain"] = time.perf_counter() - began
     if choice.moved:
         notes.append(_moved(recipe, choice))
     return Taught(
-        recipe=final,
+        student=distilled,
+        recipe=choice.recipe,
         choice=choice,
-        params={**final.params, **params[str(final.encoder)]},
-        distilled=distilled,
-        plain=plain,
-        plain_encoded=plain_encoded,
-        augmented=lesson.augmented(final),
+        tuned=params,
+        augmented=lesson.augmented(choice.recipe),
         seconds=seconds,
         notes=notes,
     )
+
+
+def plain_students(student: Resolved, lesson: Lesson, taught: Taught) -> tuple[Any, Any]:
+    """The students of labels alone that a distilled one is compared with, tuned as it was.
+
+    Returns
+    -------
+    plain : fitted student
+        Behind its own encoder.
+    plain_encoded : fitted student or None
+        Behind the encoder of the distilled one; None where that is the same.
+    """
+
+    def fit(encoder: Any) -> Any:
+        if not taught.recipe.teacher and str(encoder) == str(taught.recipe.encoder):
+            return taught.student
+        return fit_student(student, lesson, plain_recipe(encoder), taught.tuned[str(encoder)])
+
+    encoder = taught.recipe.encoder
+    return fit(None), None if encoder is None else fit(encoder)
 
 
 def _rivals(recipe: Recipe, lesson: Lesson) -> list[Recipe]:

@@ -28,7 +28,7 @@ from kdcore.sources import resolve_source
 from kdcore.splits import prepare
 from kdcore.targets import softmax
 from kdcore.teacher_run import run_teacher
-from kdcore.teaching import Wishes, teach
+from kdcore.teaching import Wishes, plain_students, teach
 from kdcore.tuning import tuned
 
 sys.modules.setdefault(__name__, sys.modules[Memory.__module__])
@@ -175,8 +175,10 @@ class TestTuning:
 
     def test_a_plain_student_is_tuned_as_the_distilled_one_is(self):
         lesson = lesson_of(GaussianNB(), table(noise=0.1).drop(columns="city"))
-        taught = teach(student(tune={"penalty": (1e9, 0.01)}), lesson, Wishes(mode="fast"))
-        assert taught.plain.penalty == taught.distilled.penalty == 0.01
+        one = student(tune={"penalty": (1e9, 0.01)})
+        taught = teach(one, lesson, Wishes(mode="fast"))
+        plain, _ = plain_students(one, lesson, taught)
+        assert plain.penalty == taught.student.penalty == 0.01
 
 
 class TestChoosing:

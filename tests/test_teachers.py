@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 from small_models import WholeTableTeacher
 
 from kdcore import ClassifierTeacher, RegressorTeacher
-from kdcore.errors import DataError
+from kdcore.errors import DataError, ParameterError
+from kdcore.teachers import stopping_rows
 from kdcore.testing.data import tiny_data
 
 
@@ -116,3 +120,38 @@ def test_a_teacher_learns_through_the_base_class() -> None:
     fresh = tiny_data("multiclass", labels="gaps", seed=1, content="numbers")
     assert teacher.score(fresh.X, fresh.y) > 0.75
     assert set(teacher.predict(fresh.X)) <= {-4, 3, 20}
+
+
+@given(
+    counts=st.lists(st.integers(1, 30), min_size=1, max_size=8),
+    fraction=st.floats(0.02, 0.9),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_rows_to_stop_on_leave_every_class_to_learn_from(
+    counts: list[int], fraction: float, seed: int
+) -> None:
+    """A library that never saw a class would refuse it, or give it no probability."""
+    y = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    ask = partial(stopping_rows, y, fraction=fraction, random_state=seed, classify=True)
+    try:
+        learn, stop = ask()
+    except ParameterError:
+        # All that was drawn were first rows of their classes.
+        assert fraction * len(y) <= len(counts) + 0.5
+        return
+    assert np.array_equal(np.sort(np.concatenate([learn, stop])), np.arange(len(y)))
+    assert set(y[learn]) == set(range(len(counts)))
+    for k, n in enumerate(counts):
+        # Each class gives its share, but for its first row and for rounding.
+        assert fraction * n - 2 <= (y[stop] == k).sum() <= fraction * n + 1
+    assert all(np.array_equal(a, b) for a, b in zip(ask(), (learn, stop), strict=True))
+
+
+def test_rows_to_stop_on_are_drawn_by_the_seed() -> None:
+    y = np.arange(50.0)
+    ask = partial(stopping_rows, y, fraction=0.2, classify=False)
+    stops = [ask(random_state=seed)[1] for seed in (0, 0, 1)]
+    assert np.array_equal(stops[0], stops[1])
+    assert not np.array_equal(stops[0], stops[2])
+    assert len(stops[0]) == 10
+    assert len(ask(random_state=np.random.RandomState(3))[1]) == 10

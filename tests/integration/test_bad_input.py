@@ -233,6 +233,15 @@ class TestTheTable:
         write(frame()[["label"]])
         assert "no input columns" in refused(capsys, *distill())
 
+    def test_a_category_with_a_nul_byte_names_its_column(self, capsys):
+        """XGBoost failed on it with an empty AssertionError."""
+        table = frame()
+        table.loc[3, "city"] = "Ul\0m"
+        table.to_parquet("data.parquet")
+        err = refused(capsys, *["distill", "data.parquet", "--target", "label"])
+        assert "column 'city' holds 'Ul\\x00m'" in err
+        assert "NUL" in err
+
     def test_dates_are_refused_with_advice(self, capsys):
         table = frame().assign(day=pd.Timestamp("2026-01-01"))
         table.to_parquet("data.parquet")
@@ -328,19 +337,63 @@ class TestTheBackend:
         assert "XGBoost" in err
         assert "max_depth" in err
 
+
+@pytest.mark.usefixtures("no_fitting")
+class TestParametersOfModels:
+    """A typing error in a student's parameter must not cost the time of a teacher's fits."""
+
     @pytest.mark.parametrize(
-        ("student", "parameter"),
+        ("student", "parameters"),
         [
-            ("decision_tree", "max_leaf_nodes=0"),
-            ("logistic_regression", "C=-1"),
-            ("xgboost", "max_depth=-5"),
+            ("logistic_regression", ["C=-1", "C=nan", "max_iter=0", "tol=-1"]),
+            ("svm", ["C=-1", "gamma=0", "kernel=poly", "n_landmarks=0", "random_state=-1"]),
+            ("decision_tree", ["max_depth=0", "max_leaf_nodes=1", "min_samples_leaf=0"]),
+            ("decision_tree", ["ccp_alpha=-1", "shrinkage=-1", "max_depth=deep"]),
+            ("sklearn_mlp", ["hidden_layer_sizes=[]", "hidden_layer_sizes=[8,0]", "batch_size=0"]),
+            ("xgboost", ["n_estimators=0", "max_depth=0", "learning_rate=0", "subsample=2"]),
+            ("lightgbm", ["n_estimators=0", "max_depth=0", "num_leaves=1", "reg_lambda=-1"]),
+            ("catboost", ["iterations=0", "depth=17", "rsm=0", "l2_leaf_reg=-1"]),
         ],
     )
-    def test_a_bad_value_of_a_student_parameter_is_one_line(self, capsys, student, parameter):
+    def test_a_bad_value_is_refused_before_the_teacher_is_fitted(self, capsys, student, parameters):
         write(frame())
-        more = ("--student", student, "--student-param", parameter)
+        for parameter in parameters:
+            more = ("--student", student, "--student-param", parameter)
+            err = refused(capsys, *distill(*QUICK, *more))
+            assert f"the student {student}: {parameter.split('=')[0]}=" in err
+            assert " must be " in err
+
+    def test_the_counterpart_of_a_student_is_checked_in_its_place(self, capsys):
+        write(frame().assign(label=frame()["income"]))
+        more = ("--student", "logistic_regression", "--student-param", "l2=-1")
         err = refused(capsys, *distill(*QUICK, *more))
-        assert parameter.split("=")[0] in err
+        assert "the student ridge: l2=-1 must be a number of at least 0" in err
+
+    @pytest.mark.parametrize(
+        ("teacher", "name"),
+        [
+            ("xgboost", "n_estimators"),
+            ("lightgbm", "n_estimators"),
+            ("catboost", "iterations"),
+            ("random_forest", "n_estimators"),
+        ],
+    )
+    @pytest.mark.parametrize("value", [0, -3])
+    def test_a_teacher_without_trees_is_refused(self, capsys, teacher, name, value):
+        """XGBoost takes no tree at all for a model, and would teach a constant."""
+        write(frame())
+        more = ("--teacher", teacher, "--teacher-param", f"{name}={value}")
+        err = refused(capsys, *distill(*more))
+        assert f"the teacher {teacher}: {name}={value} must be a whole number of at least 1" in err
+
+    @pytest.mark.parametrize("teacher", ["xgboost", "lightgbm", "catboost"])
+    def test_early_stopping_needs_rounds_and_a_share(self, capsys, teacher):
+        write(frame())
+        stop = "early_stopping_rounds"
+        for wrong in ([f"{stop}=0"], [f"{stop}=5", "validation_fraction=1"]):
+            more = [part for w in wrong for part in ("--teacher-param", w)]
+            err = refused(capsys, *distill("--teacher", teacher, *more))
+            assert f"{wrong[-1].split('=')[0]}=" in err
 
 
 class TestTheOutput:

@@ -127,9 +127,9 @@ def test_ridge_is_scikit_learns_on_the_blended_target(alpha):
 
 def test_a_wrong_penalty_is_refused_by_its_name():
     data = tiny_data("binary")
-    with pytest.raises(ParameterError, match="C=0 must be above 0"):
+    with pytest.raises(ParameterError, match="C=0 must be a number above 0"):
         LogisticRegressionStudent(C=0).fit(data.X, data.y)
-    with pytest.raises(ParameterError, match="l2=-1 must not be negative"):
+    with pytest.raises(ParameterError, match="l2=-1 must be a number of at least 0"):
         RidgeStudent(l2=-1).fit(data.X, data.y.astype(float))
 
 

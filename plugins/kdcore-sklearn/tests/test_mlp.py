@@ -171,12 +171,16 @@ def test_importances_find_the_columns_that_matter():
     ("params", "message"),
     [
         ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
+        ({"hidden_layer_sizes": ()}, "hidden_layer_sizes"),
         ({"activation": "sin"}, "activation='sin' must be one of relu"),
-        ({"learning_rate_init": 0}, "learning_rate_init=0 must be above 0"),
-        ({"batch_size": "big"}, "batch_size='big' must be 'auto' or at least 1"),
-        ({"max_iter": 0}, "max_iter=0 must be at least 1"),
-        ({"l2": -1}, "l2=-1 must not be negative"),
-        ({"validation_fraction": 1.0}, "validation_fraction=1.0 must lie between"),
+        ({"learning_rate_init": 0}, "learning_rate_init=0 must be a number above 0"),
+        ({"batch_size": "big"}, "batch_size='big' must be 'auto' or a whole number of at least 1"),
+        ({"max_iter": 0}, "max_iter=0 must be a whole number of at least 1"),
+        ({"l2": -1}, "l2=-1 must be a number of at least 0"),
+        (
+            {"validation_fraction": 1.0},
+            "=1.0 must be a number above 0 and below 1",
+        ),
     ],
     ids=str,
 )

@@ -69,7 +69,7 @@ def test_shrinkage_pulls_small_leaves_to_their_ancestors(task):
 
 def test_a_negative_shrinkage_is_refused():
     data = tiny_data("binary")
-    with pytest.raises(ParameterError, match="shrinkage=-1 must not be negative"):
+    with pytest.raises(ParameterError, match="shrinkage=-1 must be a number of at least 0"):
         DecisionTreeStudentClassifier(shrinkage=-1).fit(data.X, data.y)
 
 

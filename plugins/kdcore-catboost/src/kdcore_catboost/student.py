@@ -9,6 +9,7 @@ from catboost import CatBoost, Pool
 from scipy.special import expit
 
 from kdcore import ClassifierStudent, RegressorStudent
+from kdcore.parameters import number, require, whole
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -87,6 +88,17 @@ class _CatBoostStudent:
         self.loss = loss
         self.encoder = encoder
         self.features = features
+
+    def check_params(self) -> None:
+        require(
+            self,
+            iterations=whole(1),
+            depth=whole(1, 16),
+            learning_rate=number(above=0),
+            l2_leaf_reg=number(least=0),
+            subsample=number(above=0, most=1),
+            rsm=number(above=0, most=1),
+        )
 
     def _boost(
         self, Z: np.ndarray, wanted: np.ndarray, weight: np.ndarray, start: np.ndarray, loss: str

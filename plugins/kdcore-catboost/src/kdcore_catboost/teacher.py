@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from catboost import CatBoostClassifier, CatBoostRegressor
+from catboost import CatBoostClassifier, CatBoostRegressor, Pool
 
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
+from kdcore.parameters import number, require, whole
+from kdcore.teachers import stopping_rows
 from kdcore_catboost.frames import categorical_names, require_variation, with_texts
 
 __all__ = ["CatBoostTeacherClassifier", "CatBoostTeacherRegressor", "make"]
@@ -35,6 +37,11 @@ class _CatBoostTeacher:
     one_hot_max_size : int, default=10
         Most categories of a column that is encoded one-hot. CatBoost's own 2 takes minutes a fit
         on tables of many categorical columns and classes, for no better a model.
+    early_stopping_rounds : int, optional
+        Stop when so many rounds did not lower the loss on rows held out of those that ``fit`` was
+        given, and keep the best round. Rows that are labelled out of fold are never among them.
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out then; stratified, drawn by ``random_state``.
     random_state : int, default=0
         CatBoost's ``random_seed``.
     n_jobs : int, default=1
@@ -70,6 +77,8 @@ class _CatBoostTeacher:
         class_weights: Any = None,
         auto_class_weights: str | None = None,
         scale_pos_weight: float | None = None,
+        early_stopping_rounds: int | None = None,
+        validation_fraction: float = 0.1,
         random_state: int | None = 0,
         n_jobs: int | None = 1,
     ) -> None:
@@ -99,6 +108,8 @@ class _CatBoostTeacher:
         self.class_weights = class_weights
         self.auto_class_weights = auto_class_weights
         self.scale_pos_weight = scale_pos_weight
+        self.early_stopping_rounds = early_stopping_rounds
+        self.validation_fraction = validation_fraction
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -108,6 +119,44 @@ class _CatBoostTeacher:
         params["random_seed"] = _seed(params.pop("random_state"))
         params["thread_count"] = params.pop("n_jobs")
         return {name: value for name, value in params.items() if value is not None}
+
+    def check_params(self) -> None:
+        require(self, iterations=whole(1), early_stopping_rounds=whole(1, also=(None,)))
+        if self.early_stopping_rounds is not None:
+            require(self, validation_fraction=number(above=0, below=1))
+
+    def _train(
+        self, kind: Any, frame: Any, y: np.ndarray, weight: np.ndarray | None, **params: Any
+    ) -> Any:
+        """A fitted model of CatBoost."""
+        require_variation(frame)
+        rounds = params.pop("early_stopping_rounds", None)
+        fraction = params.pop("validation_fraction", None)
+        model, cats = kind(**params, **_FIXED), categorical_names(frame)
+        frame = with_texts(frame)
+        if rounds is None:
+            return model.fit(frame, y, cat_features=cats, sample_weight=weight)
+        learn, stop = stopping_rows(
+            y,
+            fraction=fraction,
+            random_state=self.random_state,
+            classify=kind is CatBoostClassifier,
+        )
+        return model.fit(
+            frame.iloc[learn],
+            y[learn],
+            cat_features=cats,
+            sample_weight=None if weight is None else weight[learn],
+            eval_set=Pool(
+                frame.iloc[stop],
+                y[stop],
+                cat_features=cats,
+                weight=None if weight is None else weight[stop],
+            ),
+            early_stopping_rounds=rounds,
+            # The trees after the best round are cut off.
+            use_best_model=True,
+        )
 
     def model_bytes(self) -> int:
         """Size in bytes of the model in CatBoost's own binary format."""
@@ -125,10 +174,7 @@ class CatBoostTeacherClassifier(_CatBoostTeacher, ClassifierTeacher):
     """
 
     def fit_frame(self, frame: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
-        require_variation(frame)
-        cats = categorical_names(frame)
-        self.model_ = CatBoostClassifier(**self._given(), **_FIXED)
-        self.model_.fit(with_texts(frame), y, cat_features=cats, sample_weight=sample_weight)
+        self.model_ = self._train(CatBoostClassifier, frame, y, sample_weight, **self._given())
 
     def predict_frame(self, frame: Any) -> np.ndarray:
         return np.asarray(self.model_.predict_proba(with_texts(frame)))
@@ -148,10 +194,7 @@ class CatBoostTeacherRegressor(_CatBoostTeacher, RegressorTeacher):
         for name in _CLASSES_ONLY:
             if name in params:
                 raise ParameterError(f"{name} is for classification; leave it out.")
-        require_variation(frame)
-        cats = categorical_names(frame)
-        self.model_ = CatBoostRegressor(**params, **_FIXED)
-        self.model_.fit(with_texts(frame), y, cat_features=cats, sample_weight=sample_weight)
+        self.model_ = self._train(CatBoostRegressor, frame, y, sample_weight, **params)
 
     def predict_frame(self, frame: Any) -> np.ndarray:
         return np.asarray(self.model_.predict(with_texts(frame)))

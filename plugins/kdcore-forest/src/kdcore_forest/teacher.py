@@ -9,6 +9,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from kdcore import ClassifierTeacher, RegressorTeacher, SoftTargets
 from kdcore.encoders import OrdinalEncoder
+from kdcore.parameters import require, whole
 
 __all__ = ["RandomForestTeacherClassifier", "RandomForestTeacherRegressor", "make"]
 
@@ -18,6 +19,10 @@ class _RandomForestTeacher:
 
     encoder_: OrdinalEncoder
     model_: Any
+
+    def check_params(self) -> None:
+        # The rest is scikit-learn's to judge, as soon as the fit begins.
+        require(self, n_estimators=whole(1))
 
     def _grow(self, model: Any, frame: Any, targets: SoftTargets, weight: Any) -> None:
         # The order of categories comes from the rows that the forest is grown on, no others.

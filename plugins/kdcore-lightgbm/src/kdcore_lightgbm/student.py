@@ -8,6 +8,7 @@ import lightgbm
 import numpy as np
 
 from kdcore import ClassifierStudent, RegressorStudent
+from kdcore.parameters import number, require, whole
 from kdcore.targets import softmax
 
 if TYPE_CHECKING:
@@ -90,6 +91,20 @@ class _LightGBMStudent:
         self.loss = loss
         self.encoder = encoder
         self.features = features
+
+    def check_params(self) -> None:
+        require(
+            self,
+            n_estimators=whole(1),
+            num_leaves=whole(2),
+            max_depth=whole(1, also=(-1,)),
+            learning_rate=number(above=0),
+            min_child_samples=whole(0),
+            min_child_weight=number(least=0),
+            reg_lambda=number(least=0),
+            subsample=number(above=0, most=1),
+            colsample_bytree=number(above=0, most=1),
+        )
 
     def _boost(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
         # Losses are means over rows; LightGBM's penalties count rows.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from inspect import signature
 from typing import Any
 
 import numpy as np
-from lightgbm import LGBMClassifier, LGBMRegressor
+from lightgbm import LGBMClassifier, LGBMRegressor, early_stopping
 
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
+from kdcore.parameters import number, require, whole
+from kdcore.teachers import stopping_rows
 
 __all__ = ["LightGBMTeacherClassifier", "LightGBMTeacherRegressor", "make"]
 
@@ -38,6 +41,11 @@ class _LightGBMTeacher:
     n_estimators : int, default=300
     learning_rate : float, default=0.05
     num_leaves : int, default=31
+    early_stopping_rounds : int, optional
+        Stop when so many rounds did not lower the loss on rows held out of those that ``fit`` was
+        given, and keep the best round. Rows that are labelled out of fold are never among them.
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out then; stratified, drawn by ``random_state``.
     n_jobs : int, default=1
         Threads; the model is the same, bit for bit, whatever their number.
     random_state : int, default=0
@@ -79,6 +87,8 @@ class _LightGBMTeacher:
         cat_smooth: float | None = None,
         monotone_constraints: Any = None,
         interaction_constraints: Any = None,
+        early_stopping_rounds: int | None = None,
+        validation_fraction: float = 0.1,
         random_state: int | None = 0,
         n_jobs: int | None = 1,
     ) -> None:
@@ -115,6 +125,8 @@ class _LightGBMTeacher:
         self.cat_smooth = cat_smooth
         self.monotone_constraints = monotone_constraints
         self.interaction_constraints = interaction_constraints
+        self.early_stopping_rounds = early_stopping_rounds
+        self.validation_fraction = validation_fraction
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -122,6 +134,45 @@ class _LightGBMTeacher:
         """The parameters that are not left to LightGBM."""
         params: dict[str, Any] = self.get_params()  # type: ignore[attr-defined]
         return {name: value for name, value in params.items() if value is not None}
+
+    def check_params(self) -> None:
+        require(self, n_estimators=whole(1), early_stopping_rounds=whole(1, also=(None,)))
+        if self.early_stopping_rounds is not None:
+            require(self, validation_fraction=number(above=0, below=1))
+        if self.early_stopping_rounds is not None and self.boosting_type == "dart":
+            raise ParameterError(
+                "early_stopping_rounds cannot be used with boosting_type='dart', which changes "
+                "earlier trees; leave one of them out."
+            )
+
+    def _train(
+        self, kind: Any, frame: Any, y: np.ndarray, weight: np.ndarray | None, **params: Any
+    ) -> Any:
+        """A fitted model of LightGBM."""
+        rounds = params.pop("early_stopping_rounds", None)
+        fraction = params.pop("validation_fraction", None)
+        model, frame = kind(**params, **_REPEATABLE), named(frame)
+        if rounds is None:
+            return model.fit(frame, y, sample_weight=weight)
+        classify = kind is LGBMClassifier
+        learn, stop = stopping_rows(
+            y, fraction=fraction, random_state=self.random_state, classify=classify
+        )
+        held: dict[str, Any] = {"eval_X": frame.iloc[stop], "eval_y": y[stop]}
+        if "eval_X" not in signature(kind.fit).parameters:
+            # Before LightGBM 4.7.
+            held = {"eval_set": [tuple(held.values())]}
+        if weight is not None:
+            held["eval_sample_weight"] = [weight[stop]]
+        if classify and self.class_weight is not None:
+            held["eval_class_weight"] = [self.class_weight]
+        return model.fit(
+            frame.iloc[learn],
+            y[learn],
+            sample_weight=None if weight is None else weight[learn],
+            callbacks=[early_stopping(rounds, verbose=False)],
+            **held,
+        )
 
     def model_bytes(self) -> int:
         """Size in bytes of the model in LightGBM's own text format."""
@@ -139,8 +190,7 @@ class LightGBMTeacherClassifier(_LightGBMTeacher, ClassifierTeacher):
     """
 
     def fit_frame(self, frame: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
-        self.model_ = LGBMClassifier(**self._given(), **_REPEATABLE)
-        self.model_.fit(named(frame), y, sample_weight=sample_weight)
+        self.model_ = self._train(LGBMClassifier, frame, y, sample_weight, **self._given())
 
     def predict_frame(self, frame: Any) -> np.ndarray:
         return np.asarray(self.model_.predict_proba(named(frame)))
@@ -160,8 +210,7 @@ class LightGBMTeacherRegressor(_LightGBMTeacher, RegressorTeacher):
         for name in _CLASSES_ONLY:
             if name in params:
                 raise ParameterError(f"{name} is for classification; leave it out.")
-        self.model_ = LGBMRegressor(**params, **_REPEATABLE)
-        self.model_.fit(named(frame), y, sample_weight=sample_weight)
+        self.model_ = self._train(LGBMRegressor, frame, y, sample_weight, **params)
 
     def predict_frame(self, frame: Any) -> np.ndarray:
         return np.asarray(self.model_.predict(named(frame)))

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from kdcore import ClassifierStudent, RegressorStudent
-from kdcore.errors import ParameterError
+from kdcore.parameters import number, require, whole
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -81,9 +81,10 @@ class LogisticRegressionStudent(ClassifierStudent):
         self.encoder = encoder
         self.features = features
 
+    def check_params(self) -> None:
+        require(self, C=number(above=0), max_iter=whole(1), tol=number(least=0))
+
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
-        if not self.C > 0:
-            raise ParameterError(f"C={self.C!r} must be above 0.")
         # Products of large matrices are twice as fast, and need no copy, in single precision.
         X = Z.astype(np.float64) if Z.size <= _EXACT else Z
         n_classes, d = targets.n_classes, X.shape[1]
@@ -190,9 +191,10 @@ class RidgeStudent(RegressorStudent):
         self.encoder = encoder
         self.features = features
 
+    def check_params(self) -> None:
+        require(self, l2=number(least=0))
+
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
-        if not self.l2 >= 0:
-            raise ParameterError(f"l2={self.l2!r} must not be negative.")
         model = Ridge(alpha=self.l2, fit_intercept=self.fit_intercept, solver="cholesky")
         model.coef_, model.intercept_ = _solve(
             Z, loss.blend(targets), targets.sample_weight, self.l2, self.fit_intercept

@@ -10,7 +10,7 @@ from sklearn.preprocessing import LabelBinarizer
 from threadpoolctl import threadpool_limits
 
 from kdcore import ClassifierStudent, RegressorStudent
-from kdcore.errors import ParameterError
+from kdcore.parameters import number, one_of, require, seed, whole
 from kdcore_sklearn.network import ACTIVATIONS, Network, Training, train
 from kdcore_sklearn.rows import merge_rows
 
@@ -110,7 +110,7 @@ class _MLPStudent:
     def _train(
         self, Z: np.ndarray, targets: SoftTargets, loss: Loss, n_outputs: int, logits: Any
     ) -> Network:
-        hidden = self._checked()
+        hidden = np.atleast_1d(self.hidden_layer_sizes).tolist()
         rng = np.random.default_rng(_seed(self.random_state))
         network = Network([Z.shape[1], *hidden, n_outputs], self.activation, rng)
         held = int(self.validation_fraction * len(Z)) if self.early_stopping else 0
@@ -130,32 +130,18 @@ class _MLPStudent:
             self._importances = network.sensitivity(probe) * Z.std(axis=0)
         return network
 
-    def _checked(self) -> list[int]:
-        hidden = np.atleast_1d(self.hidden_layer_sizes).tolist()
-        if not all(isinstance(h, int) and h > 0 for h in hidden):
-            raise ParameterError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must be whole numbers above 0, "
-                "such as (64, 32)."
-            )
-        if self.activation not in ACTIVATIONS:
-            raise ParameterError(
-                f"activation={self.activation!r} must be one of {', '.join(ACTIVATIONS)}."
-            )
-        rules = {
-            "learning_rate_init": (self.learning_rate_init > 0, "be above 0"),
-            "batch_size": (
-                self.batch_size == "auto"
-                or (not isinstance(self.batch_size, str) and self.batch_size >= 1),
-                "be 'auto' or at least 1",
-            ),
-            "max_iter": (self.max_iter >= 1, "be at least 1"),
-            "l2": (self.l2 >= 0, "not be negative"),
-            "validation_fraction": (0 < self.validation_fraction < 1, "lie between 0 and 1"),
-        }
-        for name, (ok, rule) in rules.items():
-            if not ok:
-                raise ParameterError(f"{name}={getattr(self, name)!r} must {rule}.")
-        return hidden
+    def check_params(self) -> None:
+        require(
+            self,
+            hidden_layer_sizes=_layers,
+            activation=one_of(*ACTIVATIONS),
+            learning_rate_init=number(above=0),
+            batch_size=whole(1, also=("auto",)),
+            max_iter=whole(1),
+            l2=number(least=0),
+            validation_fraction=number(above=0, below=1),
+            random_state=seed,
+        )
 
     def _fill(self, model: Any, network: Network, scale: float = 1.0, shift: float = 0.0) -> None:
         """Make a scikit-learn model of a network whose output is to be scaled and shifted."""
@@ -245,6 +231,13 @@ class MLPStudentRegressor(_MLPStudent, RegressorStudent):
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         return np.asarray(self.model_.predict(Z), dtype=np.float64)
+
+
+def _layers(sizes: Any) -> str | None:
+    """A rule; without a hidden layer the network would be a linear model, badly fitted."""
+    hidden = np.atleast_1d(np.asarray(sizes, dtype=object)).tolist()
+    fine = len(hidden) > 0 and all(whole(1)(h) is None for h in hidden)
+    return None if fine else "be whole numbers of at least 1, such as (64, 32)"
 
 
 def _both(output: np.ndarray) -> np.ndarray:

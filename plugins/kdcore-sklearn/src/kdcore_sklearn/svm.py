@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from kdcore import ClassifierStudent, RegressorStudent
-from kdcore.errors import KDWarning, ParameterError
+from kdcore.errors import KDWarning
+from kdcore.parameters import number, one_of, require, seed, whole
 from kdcore.targets import softmax
 from kdcore_sklearn.least_squares import COSTS, best_cost, calibrate, rbf, solve_dual, solve_primal
 from kdcore_sklearn.rows import merge_rows
@@ -102,13 +102,12 @@ class _SVMStudent:
 
     def _machine(self, Z: np.ndarray, Y: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Fit the machine to targets (n, k); returns predictions for left-out rows."""
-        self._check()
-        seed = self.random_state
-        if hasattr(seed, "randint"):
-            seed = int(seed.randint(2**31 - 1))
+        draw = self.random_state
+        if hasattr(draw, "randint"):
+            draw = int(draw.randint(2**31 - 1))
         self.offset_ = np.average(Y, axis=0, weights=weight)
         Y = Y - self.offset_
-        some = np.random.default_rng(seed).permutation(len(Z))[:_TRIED]
+        some = np.random.default_rng(draw).permutation(len(Z))[:_TRIED]
         self.C_, self.gamma_ = self._choose(Z, some, Y[some], weight[some])
         if self.kernel == "linear":
             coef, left_out = solve_primal(_wide, Z, Y, weight, self.C_)
@@ -128,7 +127,7 @@ class _SVMStudent:
                 stacklevel=2,
             )
             nystroem = Nystroem(
-                kernel="rbf", gamma=self.gamma_, n_components=landmarks, random_state=seed
+                kernel="rbf", gamma=self.gamma_, n_components=landmarks, random_state=draw
             ).fit(Z)
             turn = nystroem.normalization_.T.astype(np.float64)
             near = nystroem.components_
@@ -191,24 +190,16 @@ class _SVMStudent:
         """Mean absolute coefficient of each encoded column; for the linear kernel only."""
         return np.abs(self.model_.coef_).mean(axis=0)
 
-    def _check(self) -> None:
-        def above(value: Any, least: float) -> bool:
-            number = isinstance(value, Real) and not isinstance(value, bool)
-            return number and float(value) > least
-
-        rules = {
-            "kernel": (self.kernel in _KERNELS, f"be one of {', '.join(_KERNELS)}"),
-            "C": (self.C == "auto" or above(self.C, 0), "be 'auto' or above 0"),
-            "gamma": (
-                self.gamma in ("auto", "scale") or above(self.gamma, 0),
-                "be 'auto', 'scale' or above 0",
-            ),
-            "max_kernel_rows": (above(self.max_kernel_rows, -1), "not be negative"),
-            "n_landmarks": (above(self.n_landmarks, 0), "be at least 1"),
-        }
-        for name, (ok, rule) in rules.items():
-            if not ok:
-                raise ParameterError(f"{name}={getattr(self, name)!r} must {rule}.")
+    def check_params(self) -> None:
+        require(
+            self,
+            kernel=one_of(*_KERNELS),
+            C=number(above=0, also=("auto",)),
+            gamma=number(above=0, also=("auto", "scale")),
+            max_kernel_rows=whole(0),
+            n_landmarks=whole(1),
+            random_state=seed,
+        )
 
 
 class SVMStudentClassifier(_SVMStudent, ClassifierStudent):

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
 from kdcore import ClassifierStudent, RegressorStudent
-from kdcore.errors import ParameterError
+from kdcore.parameters import number, require, seed, whole
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -26,6 +26,17 @@ class _DecisionTree:
     shrinkage: float
     random_state: int | None
 
+    def check_params(self) -> None:
+        require(
+            self,
+            max_depth=whole(1, also=(None,)),
+            max_leaf_nodes=whole(2, also=(None,)),
+            min_samples_leaf=_rows_or_share,
+            ccp_alpha=number(least=0),
+            shrinkage=number(least=0),
+            random_state=seed,
+        )
+
     def _grow(self, Z: np.ndarray, y: np.ndarray, weight: Any) -> DecisionTreeRegressor:
         tree = DecisionTreeRegressor(
             max_depth=self.max_depth,
@@ -35,8 +46,6 @@ class _DecisionTree:
             random_state=self.random_state,
         )
         tree.fit(Z, y, sample_weight=weight)
-        if not self.shrinkage >= 0:
-            raise ParameterError(f"shrinkage={self.shrinkage!r} must not be negative.")
         _shrink(tree.tree_, self.shrinkage)
         return tree
 
@@ -187,6 +196,12 @@ class DecisionTreeStudentRegressor(_DecisionTree, RegressorStudent):
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         return np.asarray(self.model_.predict(Z))
+
+
+def _rows_or_share(value: Any) -> str | None:
+    if whole(1)(value) is None or (isinstance(value, float) and 0 < value < 1):
+        return None
+    return "be a whole number of rows of at least 1, or a share between 0 and 1"
 
 
 def _shrink(tree: Any, strength: float) -> None:

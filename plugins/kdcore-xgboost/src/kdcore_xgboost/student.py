@@ -9,6 +9,7 @@ import numpy as np
 import xgboost
 
 from kdcore import ClassifierStudent, RegressorStudent
+from kdcore.parameters import number, require, whole
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -73,6 +74,18 @@ class _XGBoostStudent:
         self.loss = loss
         self.encoder = encoder
         self.features = features
+
+    def check_params(self) -> None:
+        require(
+            self,
+            n_estimators=whole(1),
+            max_depth=whole(1),
+            learning_rate=number(above=0),
+            min_child_weight=number(least=0),
+            reg_lambda=number(least=0),
+            subsample=number(above=0, most=1),
+            colsample_bytree=number(above=0, most=1),
+        )
 
     def _boost(
         self, Z: np.ndarray, targets: SoftTargets, loss: Loss, objective: dict[str, Any]

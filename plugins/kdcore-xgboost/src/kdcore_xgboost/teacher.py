@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 from xgboost import XGBClassifier, XGBRegressor
+from xgboost.callback import EarlyStopping
 
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
+from kdcore.parameters import number, require, whole
+from kdcore.teachers import stopping_rows
 
 __all__ = ["XGBoostTeacherClassifier", "XGBoostTeacherRegressor", "make"]
 
@@ -29,6 +32,14 @@ class _XGBoostTeacher:
 
     Parameters have XGBoost's names and meaning; None leaves XGBoost's own default. The defaults
     given here are those of a strong teacher on tables of a few thousand rows and more.
+
+    Parameters
+    ----------
+    early_stopping_rounds : int, optional
+        Stop when so many rounds did not lower the loss on rows held out of those that ``fit`` was
+        given, and keep the best round. Rows that are labelled out of fold are never among them.
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out then; stratified, drawn by ``random_state``.
     """
 
     def __init__(
@@ -58,6 +69,8 @@ class _XGBoostTeacher:
         max_cat_threshold: int | None = None,
         tree_method: str | None = "hist",
         device: str | None = None,
+        early_stopping_rounds: int | None = None,
+        validation_fraction: float = 0.1,
         random_state: int | None = 0,
         n_jobs: int | None = 1,
     ) -> None:
@@ -85,10 +98,42 @@ class _XGBoostTeacher:
         self.max_cat_threshold = max_cat_threshold
         self.tree_method = tree_method
         self.device = device
+        self.early_stopping_rounds = early_stopping_rounds
+        self.validation_fraction = validation_fraction
         self.random_state = random_state
         self.n_jobs = n_jobs
 
     model_: Any
+
+    def check_params(self) -> None:
+        # XGBoost would take no tree at all for a model; the rest it judges itself.
+        require(self, n_estimators=whole(1), early_stopping_rounds=whole(1, also=(None,)))
+        if self.early_stopping_rounds is not None:
+            require(self, validation_fraction=number(above=0, below=1))
+
+    def _train(
+        self, kind: Any, frame: Any, y: np.ndarray, weight: np.ndarray | None, **params: Any
+    ) -> Any:
+        """A fitted model of XGBoost."""
+        rounds = params.pop("early_stopping_rounds", None)
+        fraction = params.pop("validation_fraction", None)
+        frame = named(frame)
+        if rounds is None:
+            return kind(**params, enable_categorical=True).fit(frame, y, sample_weight=weight)
+        learn, stop = stopping_rows(
+            y, fraction=fraction, random_state=self.random_state, classify=kind is XGBClassifier
+        )
+        # The trees after the best round are cut off.
+        ending = EarlyStopping(rounds=rounds, save_best=True)
+        model = kind(**params, enable_categorical=True, callbacks=[ending]).fit(
+            frame.iloc[learn],
+            y[learn],
+            sample_weight=None if weight is None else weight[learn],
+            eval_set=[(frame.iloc[stop], y[stop])],
+            sample_weight_eval_set=None if weight is None else [weight[stop]],
+            verbose=False,
+        )
+        return model.set_params(callbacks=None)
 
     def model_bytes(self) -> int:
         """Size in bytes of the model in XGBoost's own binary format."""
@@ -105,8 +150,7 @@ class XGBoostTeacherClassifier(_XGBoostTeacher, ClassifierTeacher):
     """
 
     def fit_frame(self, frame: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
-        self.model_ = XGBClassifier(**self.get_params(), enable_categorical=True)
-        self.model_.fit(named(frame), y, sample_weight=sample_weight)
+        self.model_ = self._train(XGBClassifier, frame, y, sample_weight, **self.get_params())
 
     def predict_frame(self, frame: Any) -> np.ndarray:
         return np.asarray(self.model_.predict_proba(named(frame)))
@@ -124,8 +168,7 @@ class XGBoostTeacherRegressor(_XGBoostTeacher, RegressorTeacher):
         params = self.get_params()
         if params.pop("scale_pos_weight") is not None:
             raise ParameterError("scale_pos_weight is for classification; leave it out.")
-        self.model_ = XGBRegressor(**params, enable_categorical=True)
-        self.model_.fit(named(frame), y, sample_weight=sample_weight)
+        self.model_ = self._train(XGBRegressor, frame, y, sample_weight, **params)
 
     def predict_frame(self, frame: Any) -> np.ndarray:
         return np.asarray(self.model_.predict(named(frame)))
