@@ -18,8 +18,8 @@ from kdcore.files import atomic_path, prepare_folder
 from kdcore.labels import teacher_output
 from kdcore.latency import bundle_latency, model_latency
 from kdcore.report import DistillReport
-from kdcore.table import stacked
 from kdcore.targets import SoftTargets, encode_labels
+from kdcore.transfer.assembly import join_unlabeled
 from kdcore.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -100,25 +100,16 @@ class Clock:
 def soft_targets(data: Data, run: TeacherRun) -> tuple[Any, SoftTargets]:
     """The transfer set: training rows with labels and teacher, then unlabeled ones with teacher."""
     train, classes = data.train, data.train.classes
-    labels = train.y if classes is None else encode_labels(train.y, classes)
-    X, teacher, weight = train.X, run.labels.values, train.sample_weight
-    if data.extra is not None and run.unlabeled is not None:
-        n = len(data.extra)
-        X = stacked(X, data.extra.X)
-        unknown = np.full(n, np.nan) if classes is None else np.full(n, -1)
-        labels = np.concatenate([labels, unknown])
-        teacher = np.concatenate([teacher, run.unlabeled])
-        if weight is not None:
-            # A row without a weight of its own counts like an average one.
-            weight = np.concatenate([weight, np.full(n, weight.mean())])
     targets = SoftTargets(
-        labels=labels,
-        teacher=teacher,
-        sample_weight=weight,
+        labels=train.y if classes is None else encode_labels(train.y, classes),
+        teacher=run.labels.values,
+        sample_weight=train.sample_weight,
         classes=classes,
         provenance=run.labels.provenance,
     )
-    return X, targets
+    if data.extra is None or run.unlabeled is None:
+        return train.X, targets
+    return join_unlabeled(train.X, targets, data.extra.X, run.unlabeled)
 
 
 def run_student(
