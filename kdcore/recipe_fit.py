@@ -13,8 +13,8 @@ from kdcore.errors import FitError, KDError
 from kdcore.given import raw_like
 from kdcore.labels import teacher_output
 from kdcore.structure import structure_of
-from kdcore.table import stacked
 from kdcore.targets import SoftTargets, encode_labels
+from kdcore.transfer import build_transfer_set, default_method, join_unlabeled, make_augmenter
 
 if TYPE_CHECKING:
     from kdcore.recipe import Recipe
@@ -114,8 +114,6 @@ class Lesson:
 
     def method(self, recipe: Recipe) -> Any:
         """How a recipe's synthetic rows are made."""
-        from kdcore.transfer import default_method
-
         train = self.data.train
         n_classes = 0 if train.classes is None else len(train.classes)
         return recipe.method or default_method(train.X.shape[1], n_classes)
@@ -124,30 +122,20 @@ class Lesson:
         train, extra, run = self.data.train, self.data.extra, self.run
         classes = train.classes
         calibrate = self.calibration if recipe.calibrate else Calibration()
-        X, labels, teacher = train.X, self.labels, calibrate(run.labels.values)
-        weight = train.sample_weight
-        if extra is not None and run.unlabeled is not None:
-            n = len(extra)
-            X = stacked(X, extra.X)
-            unknown = np.full(n, np.nan) if classes is None else np.full(n, -1)
-            labels = np.concatenate([labels, unknown])
-            teacher = np.concatenate([teacher, calibrate(run.unlabeled)])
-            if weight is not None:
-                # A row without a weight of its own counts like an average one.
-                weight = np.concatenate([weight, np.full(n, weight.mean())])
+        X = train.X
         targets = SoftTargets(
-            labels=labels,
-            teacher=teacher,
-            sample_weight=weight,
+            labels=self.labels,
+            teacher=calibrate(run.labels.values),
+            sample_weight=train.sample_weight,
             classes=classes,
             provenance=run.labels.provenance,
             structure=self.structure,
         )
+        if extra is not None and run.unlabeled is not None:
+            X, targets = join_unlabeled(X, targets, extra.X, calibrate(run.unlabeled))
         n = self.augmented(recipe)
         if not n:
             return X, targets
-        from kdcore.transfer import build_transfer_set, make_augmenter
-
         ratio = _RATIO if len(train) >= _FEW_ROWS else _RATIO_FEW_ROWS
         return build_transfer_set(
             X,

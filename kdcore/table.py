@@ -360,15 +360,16 @@ def unlabeled(frame: pd.DataFrame, like: LabeledTable) -> RawTable:
     return RawTable(X=X, classes=like.classes, source=frame, rows=np.arange(len(frame)))
 
 
-def stacked(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """Two canonical tables below each other, categories kept."""
+def stacked(first: pd.DataFrame, *others: pd.DataFrame) -> pd.DataFrame:
+    """Tables with the same columns below each other, categories kept."""
     import pandas as pd
     from pandas.api.types import union_categoricals
 
     columns: dict[str, Any] = {}
     for name in first.columns:
-        parts = [first[name], second[name]]
-        if all(isinstance(p.dtype, pd.CategoricalDtype) for p in parts):
+        parts = [first[name], *(other[name] for other in others)]
+        categorical = all(isinstance(p.dtype, pd.CategoricalDtype) for p in parts)
+        if categorical and any(p.dtype != parts[0].dtype for p in parts):
             columns[name] = union_categoricals(parts, sort_categories=True)
         else:
             columns[name] = pd.concat(parts, ignore_index=True).array
