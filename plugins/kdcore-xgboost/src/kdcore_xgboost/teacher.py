@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from xgboost import XGBClassifier, XGBRegressor
 
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
+from kdcore_xgboost.trees import structure_of_booster
+
+if TYPE_CHECKING:
+    from kdcore.schema import TableSchema
+    from kdcore.structure import TeacherStructure
 
 __all__ = ["XGBoostTeacherClassifier", "XGBoostTeacherRegressor", "make"]
 
@@ -89,10 +94,15 @@ class _XGBoostTeacher:
         self.n_jobs = n_jobs
 
     model_: Any
+    schema_: TableSchema
 
     def model_bytes(self) -> int:
         """Size in bytes of the model in XGBoost's own binary format."""
         return len(self.model_.get_booster().save_raw("ubj"))
+
+    def structure(self) -> TeacherStructure | None:
+        """Thresholds with the gain of their splits, and interacting pairs; None without trees."""
+        return structure_of_booster(self.model_.get_booster(), self.schema_.names)
 
 
 class XGBoostTeacherClassifier(_XGBoostTeacher, ClassifierTeacher):
