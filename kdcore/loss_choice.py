@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from kdcore.errors import ParameterError, suggest
+from kdcore.errors import ParameterError
 from kdcore.losses import Loss
+from kdcore.named_params import require_known, split_name
 
 __all__ = ["make_loss"]
 
@@ -56,7 +57,7 @@ def make_loss(
 
     registry = default_registry()
     default = "blend" if task == "regression" else "kl"
-    name, params = _split(default if loss is None else loss)
+    name, params = split_name(default if loss is None else loss, "loss", "huber:delta=2")
     spec = registry.get("loss", name)
 
     def suits(s: Any) -> bool:
@@ -78,31 +79,9 @@ def make_loss(
     if params:
         own = inspect.signature(spec.resolve()).parameters
         known = [key for key in own if key not in ("alpha", "temperature")]
-        for key in params:
-            if key not in known:
-                raise ParameterError(
-                    f"the loss {name!r} has no parameter {key!r}."
-                    + (suggest(key, known) or f" It has: {', '.join(known) or 'none'}.")
-                )
+        require_known(params, known, f"the loss {name!r}")
     made = registry.create("loss", name, alpha=alpha, temperature=temperature, **params)
     return _checked(made, gradient, student)
-
-
-def _split(text: str) -> tuple[str, dict[str, Any]]:
-    """Name and parameters of ``"name:key=value,key=value"``."""
-    name, colon, rest = text.partition(":")
-    params: dict[str, Any] = {}
-    for part in rest.split(",") if colon else []:
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip():
-            raise ParameterError(
-                f"loss={text!r}: write parameters as in 'huber:delta=2', separated by commas."
-            )
-        try:
-            params[key.strip()] = float(value)
-        except ValueError:
-            params[key.strip()] = value.strip()
-    return name.strip(), params
 
 
 def _checked(loss: Loss, gradient: bool, student: str) -> Loss:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from xgboost import Booster, DMatrix
@@ -14,7 +14,11 @@ from kdcore.columns import Column, category_keys, numeric_values
 from kdcore.errors import DataError, FitError
 from kdcore.targets import softmax
 from kdcore_xgboost.teacher import named
+from kdcore_xgboost.trees import structure_of_booster
 from kdcore_xgboost.ubjson import keys_of
+
+if TYPE_CHECKING:
+    from kdcore.structure import TeacherStructure
 
 __all__ = ["LoadedClassifier", "LoadedRegressor", "load"]
 
@@ -51,6 +55,12 @@ class _Loaded:
     def model_bytes(self) -> int:
         """Size of the file."""
         return self.path.stat().st_size
+
+    def structure(self) -> TeacherStructure | None:
+        """What the trees tell of the columns; None where the file holds no names, or no trees."""
+        if not hasattr(self, "feature_names_in_"):
+            return None
+        return structure_of_booster(self.model_, list(map(str, self.feature_names_in_)))
 
     def columns_of(self, X: Any) -> Any:
         """The columns of a frame that the model reads, in its order.

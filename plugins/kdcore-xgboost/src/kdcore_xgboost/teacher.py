@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from xgboost import XGBClassifier, XGBRegressor
@@ -12,6 +12,11 @@ from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
 from kdcore.parameters import number, require, whole
 from kdcore.teachers import stopping_rows
+from kdcore_xgboost.trees import structure_of_booster
+
+if TYPE_CHECKING:
+    from kdcore.schema import TableSchema
+    from kdcore.structure import TeacherStructure
 
 __all__ = ["XGBoostTeacherClassifier", "XGBoostTeacherRegressor", "make"]
 
@@ -104,6 +109,7 @@ class _XGBoostTeacher:
         self.n_jobs = n_jobs
 
     model_: Any
+    schema_: TableSchema
 
     def check_params(self) -> None:
         # XGBoost would take no tree at all for a model; the rest it judges itself.
@@ -138,6 +144,10 @@ class _XGBoostTeacher:
     def model_bytes(self) -> int:
         """Size in bytes of the model in XGBoost's own binary format."""
         return len(self.model_.get_booster().save_raw("ubj"))
+
+    def structure(self) -> TeacherStructure | None:
+        """Thresholds with the gain of their splits, and interacting pairs; None without trees."""
+        return structure_of_booster(self.model_.get_booster(), self.schema_.names)
 
 
 class XGBoostTeacherClassifier(_XGBoostTeacher, ClassifierTeacher):

@@ -1,0 +1,67 @@
+"""From the name of an encoder, with or without parameters, to an unfitted encoder."""
+
+from __future__ import annotations
+
+import inspect
+
+from kdcore.encoders.base import Encoder
+from kdcore.encoders.ordinal import OrdinalEncoder
+from kdcore.encoders.piecewise import PiecewiseLinearEncoder
+from kdcore.encoders.quantile import QuantileEncoder
+from kdcore.encoders.spline import SplineEncoder
+from kdcore.encoders.standard import StandardEncoder
+from kdcore.encoders.teacher_bins import TeacherBinsEncoder
+from kdcore.errors import ParameterError, suggest
+from kdcore.named_params import require_known, split_name
+
+__all__ = ["ENCODERS", "make_encoder"]
+
+ENCODERS: dict[str, type[Encoder]] = {
+    "standard": StandardEncoder,
+    "ordinal": OrdinalEncoder,
+    "quantile": QuantileEncoder,
+    "ple": PiecewiseLinearEncoder,
+    "spline": SplineEncoder,
+    "teacher_bins": TeacherBinsEncoder,
+}
+
+
+def make_encoder(encoder: str | Encoder) -> Encoder:
+    """An unfitted encoder from its name, or a clone of the one given.
+
+    Parameters
+    ----------
+    encoder : str or Encoder
+        A name of `ENCODERS`, which parameters may follow as in ``"teacher_bins:pairs=20"``.
+
+    Raises
+    ------
+    ParameterError
+        When no encoder has that name or parameter, a value cannot be used, or it is no encoder.
+    """
+    from sklearn.base import clone
+
+    if not isinstance(encoder, str):
+        if not hasattr(encoder, "get_params"):
+            raise ParameterError(
+                f"encoder={encoder!r} is neither a name ({', '.join(ENCODERS)}) nor an encoder."
+            )
+        made: Encoder = clone(encoder)
+    else:
+        name, given = split_name(encoder, "encoder", "teacher_bins:pairs=20")
+        if name not in ENCODERS:
+            raise ParameterError(
+                f"encoder={name!r} is not known; use one of {', '.join(ENCODERS)}."
+                + suggest(name, ENCODERS)
+            )
+        kind = ENCODERS[name]
+        require_known(given, inspect.signature(kind).parameters, f"the encoder {name!r}")
+        # Parameters are written as text, so 16 arrives as 16.0.
+        whole = {
+            key: int(v) if isinstance(v, float) and v.is_integer() else v
+            for key, v in given.items()
+        }
+        made = kind(**whole)
+    if isinstance(made, Encoder):
+        made.check_parameters()
+    return made
