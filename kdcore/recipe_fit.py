@@ -167,7 +167,7 @@ def fit_student(
     lesson : Lesson
     recipe : Recipe
     params : mapping, optional
-        More parameters of the student, such as tuned ones.
+        Tuned parameters of the student; those of the recipe win over them.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def fit_student(
     """
     from sklearn.base import clone
 
-    estimator = clone(student.estimator).set_params(**{**recipe.params, **(params or {})})
+    estimator = clone(student.estimator).set_params(**{**(params or {}), **recipe.params})
     if recipe.encoder is not None:
         estimator.set_params(encoder=recipe.encoder)
     X, targets = lesson.transfer_set(recipe)

@@ -28,6 +28,8 @@ __all__ = ["Deadline", "Taught", "Wishes", "plain_students", "teach"]
 _FEWEST_ROWS = 50
 #: Below so many rows a rich encoding may not pay, and is compared with the student's own.
 _FEW_ROWS = 1000
+#: Standard errors by which a plain student must beat the teacher's labels to be kept instead.
+_GUARD = 2.0
 
 
 class Deadline:
@@ -119,7 +121,7 @@ class Taught:
     @property
     def params(self) -> dict[str, Any]:
         """Parameters that the recipe and tuning gave the student."""
-        return {**self.recipe.params, **self.tuned[str(self.recipe.encoder)]}
+        return {**self.tuned[str(self.recipe.encoder)], **self.recipe.params}
 
 
 def teach(
@@ -280,7 +282,7 @@ def _guarded(
         error = float(np.sqrt((weight**2) @ (teacher - own - gain) ** 2))
         loss = float(weight @ own)
         trials.append({"name": plain.name, "loss": loss, "gain": gain, "se": error})
-        if gain > error and loss < smallest:
+        if gain > _GUARD * error and loss < smallest:
             best, smallest = plain, loss
     return Choice(best, trials, moved=best is not recipe)
 

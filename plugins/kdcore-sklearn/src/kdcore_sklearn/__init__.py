@@ -24,7 +24,7 @@ def kd_students() -> Iterable[StudentSpec]:
         recipe=StudentRecipe(
             encoder="teacher_bins:pairs=20",
             augment=10,
-            params={"max_iter": 150},
+            params={"C": 1.0, "max_iter": 150},
             tune={"C": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)},
         ),
     )
@@ -39,6 +39,7 @@ def kd_students() -> Iterable[StudentSpec]:
         recipe=StudentRecipe(
             encoder="teacher_bins:pairs=20",
             augment=10,
+            params={"l2": 1.0},
             tune={"l2": (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)},
         ),
     )
@@ -49,7 +50,11 @@ def kd_students() -> Iterable[StudentSpec]:
         tasks=("binary", "multiclass", "regression"),
         encoder="ordinal",
         exports=("onnx",),
-        recipe=StudentRecipe(augment=10, tune={"min_samples_leaf": (5, 10, 20)}),
+        recipe=StudentRecipe(
+            augment=10,
+            params={"shrinkage": 5.0},
+            tune={"min_samples_leaf": (5, 10, 20)},
+        ),
     )
     yield StudentSpec(
         name="sklearn_mlp",
