@@ -78,7 +78,9 @@ def surrogate_structure(
         trees.append(tree.tree_)
     numeric = numbers.shape[1]
     return structure_from_trees(
-        (sklearn_splits(tree, numeric) for tree in trees), ranks.names_, source="surrogate"
+        (sklearn_splits(tree, ranks.owners_, numeric) for tree in trees),
+        schema.names,
+        source="surrogate",
     )
 
 
