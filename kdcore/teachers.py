@@ -31,6 +31,9 @@ class Teacher(BaseEstimator):
         Class probabilities (n, K), or values (n,).
     ``model_bytes()``
         Optional: size of the model in the library's own format.
+    ``structure()``
+        Optional: a `kdcore.structure.TeacherStructure` of the raw columns, for the encoders of
+        students, or None (see `kdcore.structure.structure_from_trees`).
 
     Attributes
     ----------
