@@ -11,6 +11,7 @@ import numpy as np
 from kdcore.errors import DataError, FitError, KDError
 from kdcore.given import GivenLabels
 from kdcore.labels import teacher_output
+from kdcore.structure import TeacherStructure, merge_structures, structure_of
 
 if TYPE_CHECKING:
     from kdcore.schema import TableSchema
@@ -111,6 +112,10 @@ class FittedTeacher:
         """Class probabilities (n, K)."""
         return np.asarray(self.model.predict_proba(self._columns(X)))
 
+    def structure(self) -> TeacherStructure | None:
+        """What the model's trees tell of the columns; None where they do not."""
+        return structure_of(self.model)
+
     def predict(self, X: Any) -> np.ndarray:
         """Classes, or values (n,)."""
         return np.asarray(self.model.predict(self._columns(X)))
@@ -128,6 +133,9 @@ class _CanonicalTeacher:
             self.classes_ = model.classes_
         if hasattr(model, "model_bytes"):
             self.model_bytes = model.model_bytes
+
+    def structure(self) -> TeacherStructure | None:
+        return structure_of(self.model)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         return np.asarray(self.model.predict_proba(self.schema.canonical(X)))
@@ -180,6 +188,12 @@ class EnsembleTeacher:
         if self._classes is None:
             return mean
         return np.asarray(self._classes[mean.argmax(axis=1)])
+
+    def structure(self) -> TeacherStructure | None:
+        """Those of the members that tell it, by their weights; None where none does."""
+        told = [structure_of(m) for m in self.members]
+        known = [(s, w) for s, w in zip(told, self.weights, strict=True) if s is not None]
+        return merge_structures([s for s, _ in known], [float(w) for _, w in known])
 
     def model_bytes(self) -> int | None:
         """Sum of the members' sizes; None when one does not tell."""

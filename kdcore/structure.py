@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from kdcore.candidates import describe_error
+from kdcore.errors import KDWarning
+
 __all__ = [
     "SplitTree",
     "TeacherStructure",
     "merge_structures",
+    "sklearn_splits",
     "structure_from_trees",
     "structure_of",
 ]
@@ -173,12 +178,22 @@ def structure_of(teacher: Any) -> TeacherStructure | None:
 
     A teacher exposes it by a method ``structure()`` that returns a `TeacherStructure` whose
     columns are named as in the raw table, or None. scikit-learn's trees and ensembles of trees
-    that were fitted to a frame of numbers are read without one.
+    that were fitted to a frame of numbers are read without one. A method that fails is warned of.
     """
     ask = getattr(teacher, "structure", None)
     if ask is not None:
-        found = ask()
-        return found if isinstance(found, TeacherStructure) else None
+        try:
+            return ask()
+        except Exception as error:
+            # A student can do without; what else the teacher does may be in order.
+            warnings.warn(
+                f"the structure of the teacher {type(teacher).__name__} cannot be read "
+                f"({describe_error(error)}); student encoders use a small model of its labels "
+                "instead",
+                KDWarning,
+                stacklevel=2,
+            )
+            return None
     return _of_fitted_trees(teacher)
 
 
@@ -200,15 +215,19 @@ def _of_fitted_trees(model: Any) -> TeacherStructure | None:
     return structure_from_trees(map(sklearn_splits, trees), [str(name) for name in names])
 
 
-def sklearn_splits(tree: Any, numeric: int | None = None) -> SplitTree:
+def sklearn_splits(
+    tree: Any, owners: np.ndarray | None = None, numeric: int | None = None
+) -> SplitTree:
     """The splits of scikit-learn's ``tree_``, with the decrease of impurity as gain.
 
     Parameters
     ----------
     tree : sklearn.tree._tree.Tree
+    owners : int array, optional
+        The raw column of each column that the tree reads; None where these are the same.
     numeric : int, optional
-        The first so many columns are numbers, and the others codes, whose thresholds mean
-        nothing in the raw column; None for all.
+        The first so many columns that it reads are numbers, and the others codes, whose
+        thresholds mean nothing in the raw column; None for all.
     """
     left, right = tree.children_left, tree.children_right
     inner = left >= 0
@@ -217,7 +236,7 @@ def sklearn_splits(tree: Any, numeric: int | None = None) -> SplitTree:
     feature = np.where(inner, tree.feature, -1)
     coded = feature >= (np.inf if numeric is None else numeric)
     return SplitTree(
-        feature=feature,
+        feature=feature if owners is None else np.where(inner, owners[feature], -1),
         threshold=np.where(inner & ~coded, tree.threshold, np.nan),
         gain=gain,
         left=left,

@@ -29,6 +29,7 @@ def surrogate_structure(
     max_depth: int = 5,
     learning_rate: float = 0.2,
     max_rows: int = 20_000,
+    rows_per_tree: int = 4_000,
     random_state: int = 0,
 ) -> TeacherStructure | None:
     """Boost multi-output trees on the teacher's outputs (the labels without one), by squared error.
@@ -46,6 +47,8 @@ def surrogate_structure(
         Of the boosting.
     max_rows : int, default=20000
         Where there are more, so many are drawn.
+    rows_per_tree : int, default=4000
+        Of these, so many are drawn for each tree (Friedman 2002, Stochastic gradient boosting).
     random_state : int, default=0
         Draws rows, and breaks ties among splits.
 
@@ -68,17 +71,25 @@ def surrogate_structure(
     Z = ranks.encode(numbers, codes)
     residual = _outputs(targets, weight)
     trees = []
+    p = Z.shape[1]
     for _ in range(n_trees):
+        part = np.arange(len(Z))
+        if len(Z) > rows_per_tree:
+            part = np.sort(rng.choice(len(Z), rows_per_tree, replace=False))
         tree = DecisionTreeRegressor(
             max_depth=max_depth,
             min_samples_leaf=max(1, min(10, len(Z) // 20)),
+            # Of many columns a split looks at some, or hundreds of them would take minutes.
+            max_features=min(p, max(16, int(2 * p**0.5))),
             random_state=int(rng.integers(2**31 - 1)),
-        ).fit(Z, residual, sample_weight=weight)
+        ).fit(Z[part], residual[part], sample_weight=weight[part])
         residual -= learning_rate * tree.predict(Z).reshape(residual.shape)
         trees.append(tree.tree_)
     numeric = numbers.shape[1]
     return structure_from_trees(
-        (sklearn_splits(tree, numeric) for tree in trees), ranks.names_, source="surrogate"
+        (sklearn_splits(tree, ranks.owners_, numeric) for tree in trees),
+        schema.names,
+        source="surrogate",
     )
 
 

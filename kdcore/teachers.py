@@ -34,6 +34,9 @@ class Teacher(BaseEstimator):
         called before a fit; see `kdcore.parameters` for rules.
     ``model_bytes()``
         Optional: size of the model in the library's own format.
+    ``structure()``
+        Optional: a `kdcore.structure.TeacherStructure` of the raw columns, for the encoders of
+        students, or None (see `kdcore.structure.structure_from_trees`).
 
     Attributes
     ----------

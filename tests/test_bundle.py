@@ -25,7 +25,14 @@ import kdcore
 from kdcore import KDError
 from kdcore.bundle import pack, parity
 from kdcore.columns import category_keys
-from kdcore.encoders import OrdinalEncoder, StandardEncoder
+from kdcore.encoders import (
+    OrdinalEncoder,
+    PiecewiseLinearEncoder,
+    QuantileEncoder,
+    SplineEncoder,
+    StandardEncoder,
+    TeacherBinsEncoder,
+)
 from kdcore.errors import BundleError
 from kdcore.files import atomic_path, prepare_folder
 from kdcore.graph import CATEGORICAL, NUMERIC, OPSETS, build_graph, linear_model, tree_ensemble
@@ -377,6 +384,10 @@ ENCODERS = [
     StandardEncoder(min_frequency=4),
     StandardEncoder(min_frequency=30, max_categories=2),
     OrdinalEncoder(),
+    QuantileEncoder(),
+    PiecewiseLinearEncoder(),
+    SplineEncoder(),
+    TeacherBinsEncoder(n_bins=3),
 ]
 
 

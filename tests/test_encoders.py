@@ -15,12 +15,28 @@ from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from kdcore import SoftTargets
-from kdcore.encoders import OrdinalEncoder, StandardEncoder, make_encoder, raw_importances
+from kdcore.encoders import (
+    OrdinalEncoder,
+    PiecewiseLinearEncoder,
+    QuantileEncoder,
+    SplineEncoder,
+    StandardEncoder,
+    TeacherBinsEncoder,
+    make_encoder,
+    raw_importances,
+)
 from kdcore.errors import DataError, ParameterError
 from kdcore.targets import softmax
 from kdcore.testing.data import tiny_data
 
-ENCODERS = (StandardEncoder, OrdinalEncoder)
+ENCODERS = (
+    StandardEncoder,
+    OrdinalEncoder,
+    QuantileEncoder,
+    PiecewiseLinearEncoder,
+    SplineEncoder,
+    TeacherBinsEncoder,
+)
 
 
 @st.composite

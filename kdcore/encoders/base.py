@@ -135,8 +135,8 @@ def raw_importances(encoder: Encoder, values: np.ndarray) -> np.ndarray:
     """
     share, p = np.abs(values) / 2, len(encoder.schema_.columns)
     out = np.zeros(p)
-    owners: np.ndarray
-    for owners in (encoder.owners_, getattr(encoder, "partners_", encoder.owners_)):
-        out += np.bincount(owners, share, minlength=p)
+    partners = getattr(encoder, "partners_", encoder.owners_)
+    for owners in (encoder.owners_, partners):
+        out += np.bincount(np.asarray(owners), share, minlength=p)
     total = out.sum()
     return out / total if total > 0 else out

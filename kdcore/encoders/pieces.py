@@ -5,12 +5,13 @@ Edges and arithmetic are float32, so that ONNX Runtime computes the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 __all__ = [
+    "blocks",
+    "capped",
     "distinct_values",
     "encode_pieces",
     "linear_pieces",
@@ -21,6 +22,8 @@ __all__ = [
 #: The smallest normal float32: a slope so flat that a constant column stays at 0.
 _FLAT = float(np.finfo(np.float32).tiny)
 _STEEP = 1e37
+
+_ROWS = 512
 
 
 def distinct_values(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -40,6 +43,16 @@ def weighted_quantiles(values: np.ndarray, mass: np.ndarray, levels: np.ndarray)
     return values[np.minimum(at, len(values) - 1)]
 
 
+def capped(mass: np.ndarray, count: int) -> np.ndarray:
+    """Weights of which none exceeds the share ``1 / count`` (nearly), the others kept.
+
+    Quantiles of them do not all fall on the one value that outweighs the rest.
+    """
+    for _ in range(8):
+        mass = np.minimum(mass, mass.sum() / count)
+    return mass
+
+
 def quantile_edges(values: np.ndarray, mass: np.ndarray, n_bins: int) -> np.ndarray:
     """At most ``n_bins + 1`` distinct edges that part sorted values into bins of like weight.
 
@@ -48,9 +61,8 @@ def quantile_edges(values: np.ndarray, mass: np.ndarray, n_bins: int) -> np.ndar
     """
     if len(values) <= n_bins + 1:
         return values
-    for _ in range(8):
-        mass = np.minimum(mass, mass.sum() / n_bins)
-    return np.unique(weighted_quantiles(values, mass, np.linspace(0, 1, n_bins + 1)))
+    levels = np.linspace(0, 1, n_bins + 1)
+    return np.unique(weighted_quantiles(values, capped(mass, n_bins), levels))
 
 
 def linear_pieces(edges: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -93,11 +105,19 @@ def encode_pieces(
 ) -> None:
     """Write the ramps of `linear_pieces` at each number (n, p) into ``out`` (n, d); 0 for gaps."""
     columns, lows, slopes = pieces
-    bounds = np.searchsorted(columns, np.arange(numbers.shape[1] + 1))
     with np.errstate(over="ignore"):
-        for j, (start, stop) in enumerate(pairwise(bounds)):
-            block = out[:, start:stop]
-            np.subtract(numbers[:, j, None], lows[start:stop], out=block)
-            block *= slopes[start:stop]
-            np.clip(block, 0.0, 1.0, out=block)
-            block[np.isnan(numbers[:, j])] = 0.0
+        for rows in blocks(len(out)):
+            # Each ramp as a row: gathering and arithmetic then run along memory.
+            ramps = numbers[rows].T[columns]
+            gaps = np.isnan(ramps)
+            ramps -= lows[:, None]
+            ramps *= slopes[:, None]
+            np.clip(ramps, 0.0, 1.0, out=ramps)
+            ramps[gaps] = 0.0
+            out[rows] = ramps.T
+
+
+def blocks(n: int) -> Iterator[slice]:
+    """Rows in parts of which the encoded columns stay in the processor's cache."""
+    for start in range(0, n, _ROWS):
+        yield slice(start, min(start + _ROWS, n))

@@ -7,7 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from kdcore.encoders.pieces import distinct_values, quantile_edges, weighted_quantiles
+from kdcore.encoders.pieces import (
+    blocks,
+    capped,
+    distinct_values,
+    quantile_edges,
+    weighted_quantiles,
+)
 from kdcore.encoders.piecewise import PiecewiseLinearEncoder
 from kdcore.structure import TeacherStructure
 from kdcore.surrogate import surrogate_structure
@@ -17,9 +23,6 @@ __all__ = ["TeacherBinsEncoder"]
 
 #: Bins of a column that the teacher never splits.
 _FEW = 4
-
-#: Rows whose products are computed at a time, so that they stay in the processor's cache.
-_ROWS = 1024
 
 
 class TeacherBinsEncoder(PiecewiseLinearEncoder):
@@ -113,8 +116,9 @@ class TeacherBinsEncoder(PiecewiseLinearEncoder):
         gains = gains if gains.sum() > 0 else np.ones(len(gains))
         if len(thresholds) <= count:
             return thresholds
+        # A few thresholds often hold most of the gain, and they would be all that is chosen.
         levels = (np.arange(count) + 0.5) / count
-        return np.unique(weighted_quantiles(thresholds, gains, levels))
+        return np.unique(weighted_quantiles(thresholds, capped(gains, count), levels))
 
     def _learn_more(
         self, numbers: np.ndarray, codes: np.ndarray, weight: np.ndarray
@@ -150,13 +154,12 @@ class TeacherBinsEncoder(PiecewiseLinearEncoder):
             return
         left, right = self.factors_
         m = len(self.steps_)
-        sources = np.empty((min(_ROWS, len(out)), m + one_hot.shape[1]), dtype=np.float32)
-        for start in range(0, len(out), _ROWS):
-            rows = slice(start, start + _ROWS)
-            part = sources[: len(out[rows])]
-            part[:, :m] = numbers[rows, self.step_columns_] > self.steps_
-            part[:, m:] = one_hot[rows]
-            np.multiply(part[:, left], part[:, right], out=out[rows])
+        for rows in blocks(len(out)):
+            part = one_hot[rows].T
+            sources = np.empty((m + len(part), part.shape[1]), dtype=np.float32)
+            sources[:m] = numbers[rows].T[self.step_columns_] > self.steps_[:, None]
+            sources[m:] = part
+            out[rows] = (sources[left] * sources[right]).T
 
 
 class _Sides:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from kit_fakes.shared import Made, broken, says
 
+from kdcore.structure import TeacherStructure
 from kdcore.teachers import ClassifierTeacher, RegressorTeacher
 
 
@@ -49,6 +52,15 @@ class LinearTeacher(Made):
             return out
         out = np.maximum(out, 0.001)
         return out / out.sum(axis=1, keepdims=True)
+
+    def structure(self):
+        names = [c.name for c in self.schema_.numeric]
+        pairs = [(a, b, 1.0) for a, b in itertools.combinations(names, 2)]
+        return TeacherStructure(
+            thresholds={name: np.array([-0.5, 0.5]) for name in names},
+            gains={name: np.ones(2) for name in names},
+            pairs=tuple(pairs),
+        )
 
 
 class HealthyTeacher(LinearTeacher, ClassifierTeacher):
@@ -133,6 +145,13 @@ class TeacherThatRefusesCategories(OneTask):
         super().fit_frame(frame, y, sample_weight)
 
 
+class TeacherOfUnknownColumns(OneTask):
+    breaks = "check_structure"
+
+    def structure(self):
+        return TeacherStructure(pairs=(("f0", "f1", 1.0),))
+
+
 BROKEN = [
     *broken(globals(), OneTask),
     WholeNumbers,
@@ -143,4 +162,5 @@ BROKEN = [
     TeacherWithOtherTags,
     TeacherThatRefusesGaps,
     TeacherThatRefusesCategories,
+    TeacherOfUnknownColumns,
 ]

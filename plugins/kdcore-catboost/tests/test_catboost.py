@@ -12,6 +12,7 @@ from kdcore.bundle import pack
 from kdcore.errors import DataError, ParameterError
 from kdcore.resolve import resolve_student
 from kdcore.testing import tiny_data, tiny_targets
+from kdcore_catboost.loading import load
 from kdcore_catboost.student import CatBoostStudentClassifier, CatBoostStudentRegressor
 from kdcore_catboost.teacher import CatBoostTeacherClassifier, CatBoostTeacherRegressor
 from kdcore_catboost.trees import read_trees
@@ -236,3 +237,47 @@ def test_trees_are_written_to_no_place_that_stays(tmp_path, monkeypatch):
     trees, bias = read_trees(student.model_, 1)
     assert (len(trees), bias.shape) == (2, (1,))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"one_hot_max_size": 2}, {"grow_policy": "Lossguide"}, {"grow_policy": "Depthwise"}],
+    ids=str,
+)
+def test_a_teacher_and_its_file_tell_thresholds_and_pairs(tmp_path, params):
+    """One-hot splits, splits on statistics of categories, and asymmetric trees."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "city": pd.Categorical(rng.choice(["Bern", "Lima", "Oslo", "Rome"], 600)),
+            "noise": rng.normal(size=600),
+            "rate": rng.integers(0, 20, 600).astype(float),
+        }
+    )
+    y = np.where((X["rate"] >= 13) & (X["city"] == "Lima"), 5.0, 0.0)
+    teacher = CatBoostTeacherRegressor(iterations=20, depth=3, **params).fit(X, y)
+    told = teacher.structure()
+    assert told.pairs[0][:2] == ("city", "rate")
+    assert set(told.thresholds) <= {"noise", "rate"}
+    assert 12 <= told.thresholds["rate"][told.gains["rate"].argmax()] < 13
+    teacher.model_.save_model(str(tmp_path / "model.cbm"))
+    again = load(tmp_path / "model.cbm").structure()
+    np.testing.assert_array_equal(again.gains["rate"], told.gains["rate"])
+
+
+def test_the_gain_of_a_split_is_how_much_its_sides_differ():
+    """A table that needs one split: 3:1 rows, 8 apart, give 3 * 1 / 4 * 8^2 for each such group."""
+    X = pd.DataFrame({"a": [0.0, 0.0, 0.0, 1.0] * 25, "b": np.arange(100.0)})
+    teacher = CatBoostTeacherRegressor(
+        iterations=1, depth=1, learning_rate=1.0, l2_leaf_reg=0.0, bootstrap_type="No"
+    ).fit(X, 8 * X["a"].to_numpy())
+    told = teacher.structure()
+    assert list(told.gains) == ["a"]
+    np.testing.assert_allclose(told.gains["a"], [75 * 25 / 100 * 64], rtol=1e-4)
+
+
+def test_several_classes_are_told_together():
+    data = tiny_data("multiclass", content="mixed")
+    told = CatBoostTeacherClassifier(iterations=10).fit(data.X, data.y).structure()
+    assert told.pairs
+    assert all(np.isfinite(gains).all() for gains in told.gains.values())

@@ -77,3 +77,19 @@ def test_size_is_that_of_the_nodes_and_grows_with_the_trees():
     # Each node holds a probability for each of three classes beside its split.
     assert small.model_bytes() > nodes * (3 * 8 + 32)
     assert 3 < large.model_bytes() / small.model_bytes() < 5
+
+
+def test_the_structure_names_raw_columns_and_leaves_ranks_of_categories_out():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "city": rng.choice(["Bern", "Lima", "Oslo", "Rome"], 600),
+            "noise": rng.normal(size=600),
+            "rate": rng.integers(0, 20, 600).astype(float),
+        }
+    )
+    y = np.where((X["rate"] >= 13) & (X["city"] == "Lima"), 5.0, 0.0)
+    told = RandomForestTeacherRegressor(n_estimators=10, max_depth=3).fit(X, y).structure()
+    assert told.pairs[0][:2] == ("city", "rate")
+    assert "city" not in told.thresholds
+    assert 12 <= told.thresholds["rate"][told.gains["rate"].argmax()] < 13

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from lightgbm import Dataset, LGBMClassifier, LGBMRegressor, train
 
@@ -11,7 +12,7 @@ from kdcore.errors import DataError, FitError
 from kdcore.model_files import load_model_file
 from kdcore.testing import tiny_data
 from kdcore_lightgbm.loading import load
-from kdcore_lightgbm.teacher import LightGBMTeacherClassifier
+from kdcore_lightgbm.teacher import LightGBMTeacherClassifier, LightGBMTeacherRegressor
 
 QUIET = {"verbosity": -1, "n_estimators": 8, "n_jobs": 1, "min_child_samples": 5}
 
@@ -161,3 +162,28 @@ def test_scores_of_an_objective_of_ones_own_are_no_probabilities(tmp_path):
     train(params, Dataset(data.X, data.y, params={"verbosity": -1}), 2).save_model(path)
     with pytest.raises(FitError, match=r"objective \(one of your own\), which gives neither"):
         load(path)
+
+
+def test_a_teacher_and_its_file_tell_thresholds_and_pairs(tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "noise": rng.normal(size=600),
+            "rate": rng.integers(0, 20, 600).astype(float),
+            "city": pd.Categorical(rng.choice(["Bern", "Lima", "Oslo"], 600)),
+        }
+    )
+    y = np.where((X["rate"] >= 13) & (X["city"] == "Lima"), 5.0, 0.0)
+    teacher = LightGBMTeacherRegressor(n_estimators=20, colsample_bytree=1.0)
+    teacher.fit(X.rename(columns={"rate": "rate %"}), y)
+    told = teacher.structure()
+    assert told.pairs[0][:2] == ("rate %", "city")
+    assert "city" not in told.thresholds
+    assert 12 <= told.thresholds["rate %"][told.gains["rate %"].argmax()] < 13
+    named = LightGBMTeacherRegressor(n_estimators=20, colsample_bytree=1.0).fit(X, y)
+    named.model_.booster_.save_model(tmp_path / "named.txt")
+    again = load(tmp_path / "named.txt").structure()
+    np.testing.assert_array_equal(again.thresholds["rate"], told.thresholds["rate %"])
+    teacher.model_.booster_.save_model(tmp_path / "bare.txt")
+    assert load(tmp_path / "bare.txt").structure() is None
+    assert LightGBMTeacherRegressor(n_estimators=2).fit(X, np.ones(600)).structure() is None

@@ -3,9 +3,11 @@
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
+import kdcore
 from kdcore.bundle import pack
 from kdcore.errors import ParameterError
 from kdcore.losses import KL, LogitMSE
@@ -145,3 +147,30 @@ def test_the_bundle_predicts_alike_where_values_are_missing_or_huge(model):
     found = pack(model, fresh.X).bundle.manifest["parity"]
     assert found["rows"] == len(fresh)
     assert found["flipped"] == 0
+
+
+@pytest.mark.parametrize("encoder", ["quantile", "ple", "spline", "teacher_bins:pairs=3"])
+def test_a_student_with_wide_encoding_is_deployed_as_it_is(tmp_path, encoder):
+    data = tiny_data("binary", content="mixed")
+    student = LogisticRegressionStudent(encoder=encoder).fit(data.X, tiny_targets(data))
+    path = tmp_path / "student.kd"
+    path.write_bytes(pack(student, data.X).data)
+    np.testing.assert_allclose(
+        kdcore.load(path).predict_proba(data.X), student.predict_proba(data.X), atol=1e-5
+    )
+    np.testing.assert_allclose(student.feature_importances_.sum(), 1)
+
+
+def test_pairs_let_a_linear_student_see_an_interaction():
+    """Without them no linear model of the columns can tell the two classes apart."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(1200, 3)), columns=list("abc"))
+    y = ((X["a"] > 0) ^ (X["b"] > 0)).to_numpy().astype(int)
+    rows = slice(0, 800)
+    scores = {}
+    for encoder in ("standard", "teacher_bins", "teacher_bins:pairs=1"):
+        student = LogisticRegressionStudent(encoder=encoder).fit(X[rows], y[rows])
+        scores[encoder] = student.score(X[800:], y[800:])
+    assert scores["standard"] < 0.6
+    assert scores["teacher_bins"] < 0.6
+    assert scores["teacher_bins:pairs=1"] > 0.95

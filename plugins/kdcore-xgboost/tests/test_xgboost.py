@@ -10,6 +10,7 @@ from xgboost import XGBClassifier, XGBRegressor
 from kdcore.bundle import pack
 from kdcore.errors import ParameterError
 from kdcore.testing import tiny_data, tiny_targets
+from kdcore_xgboost.loading import load
 from kdcore_xgboost.student import XGBoostStudentClassifier, XGBoostStudentRegressor
 from kdcore_xgboost.teacher import XGBoostTeacherClassifier, XGBoostTeacherRegressor
 
@@ -166,3 +167,40 @@ def test_columns_may_have_brackets_in_their_names(kind):
     odd = kind(n_estimators=5).fit(data.X.set_axis(names, axis=1), data.y)
     new = data.X.set_axis(names, axis=1)[names[::-1]]
     np.testing.assert_array_equal(odd.predict(new), plain.predict(data.X))
+
+
+def odd_table(n=600):
+    """A product of a number and a category decides; XGBoost refuses one of the names."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "noise": rng.normal(size=n),
+            "rate [%]": rng.integers(0, 20, n).astype(float),
+            "city": pd.Categorical(rng.choice(["Bern", "Lima", "Oslo"], n)),
+        }
+    )
+    return X, np.where((X["rate [%]"] >= 13) & (X["city"] == "Lima"), 5.0, 0.0)
+
+
+def test_the_teachers_structure_has_the_tables_names_and_the_side_of_each_value(tmp_path):
+    """XGBoost goes left below a threshold, so a value of 13 itself belongs to the right."""
+    X, y = odd_table()
+    for params in ({}, {"max_leaves": 5, "grow_policy": "lossguide"}):
+        teacher = XGBoostTeacherRegressor(n_estimators=20, **params).fit(X, y)
+        told = teacher.structure()
+        assert told.pairs[0][:2] == ("rate [%]", "city")
+        assert "city" not in told.thresholds
+        best = told.thresholds["rate [%]"][told.gains["rate [%]"].argmax()]
+        assert 12 <= best < 13
+
+
+def test_a_model_file_tells_its_structure_where_it_knows_its_columns(tmp_path):
+    X, y = odd_table()
+    model = XGBRegressor(n_estimators=5, booster="dart").fit(X[["noise"]], X["noise"])
+    model.save_model(tmp_path / "named.ubj")
+    assert list(load(tmp_path / "named.ubj").structure().thresholds) == ["noise"]
+    XGBRegressor(n_estimators=5).fit(X[["noise"]].to_numpy(), y).save_model(tmp_path / "bare.ubj")
+    assert load(tmp_path / "bare.ubj").structure() is None
+    linear = XGBRegressor(n_estimators=5, booster="gblinear").fit(X[["noise"]], X["noise"])
+    linear.save_model(tmp_path / "linear.ubj")
+    assert load(tmp_path / "linear.ubj").structure() is None

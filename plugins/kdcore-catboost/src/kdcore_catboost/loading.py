@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from catboost import CatBoost, CatBoostError
@@ -11,6 +11,10 @@ from catboost import CatBoost, CatBoostError
 from kdcore.columns import MISSING, Column, category_keys, numeric_values
 from kdcore.errors import DataError, FitError
 from kdcore_catboost.frames import MISSING_TEXT
+from kdcore_catboost.splits import structure_of_model
+
+if TYPE_CHECKING:
+    from kdcore.structure import TeacherStructure
 
 __all__ = ["LoadedClassifier", "LoadedRegressor", "load"]
 
@@ -50,6 +54,12 @@ class _Loaded:
     def model_bytes(self) -> int:
         """Size of the file."""
         return self.path.stat().st_size
+
+    def structure(self) -> TeacherStructure | None:
+        """What the trees tell of the columns; None where the file holds no names, or no splits."""
+        if not hasattr(self, "feature_names_in_"):
+            return None
+        return structure_of_model(self.model_, self._names)
 
     def columns_of(self, X: Any) -> Any:
         """The columns of a frame that the model reads, in its order.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from catboost import CatBoostClassifier, CatBoostRegressor, Pool
@@ -12,6 +12,11 @@ from kdcore.errors import ParameterError
 from kdcore.parameters import number, require, whole
 from kdcore.teachers import stopping_rows
 from kdcore_catboost.frames import categorical_names, require_variation, with_texts
+from kdcore_catboost.splits import structure_of_model
+
+if TYPE_CHECKING:
+    from kdcore.schema import TableSchema
+    from kdcore.structure import TeacherStructure
 
 __all__ = ["CatBoostTeacherClassifier", "CatBoostTeacherRegressor", "make"]
 
@@ -113,6 +118,9 @@ class _CatBoostTeacher:
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    model_: Any
+    schema_: TableSchema
+
     def _given(self) -> dict[str, Any]:
         """The parameters that are not left to CatBoost, under its names."""
         params: dict[str, Any] = self.get_params()  # type: ignore[attr-defined]
@@ -160,7 +168,14 @@ class _CatBoostTeacher:
 
     def model_bytes(self) -> int:
         """Size in bytes of the model in CatBoost's own binary format."""
-        return len(self.model_._serialize_model())  # type: ignore[attr-defined]
+        return len(self.model_._serialize_model())
+
+    def structure(self) -> TeacherStructure | None:
+        """Thresholds with the gain of their splits, and interacting pairs; None without splits.
+
+        CatBoost keeps no gains; see `kdcore_catboost.splits` for what stands in for them.
+        """
+        return structure_of_model(self.model_, self.schema_.names)
 
 
 class CatBoostTeacherClassifier(_CatBoostTeacher, ClassifierTeacher):

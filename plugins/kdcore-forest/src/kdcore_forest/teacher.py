@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -10,6 +10,10 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from kdcore import ClassifierTeacher, RegressorTeacher, SoftTargets
 from kdcore.encoders import OrdinalEncoder
 from kdcore.parameters import require, whole
+from kdcore.structure import sklearn_splits, structure_from_trees
+
+if TYPE_CHECKING:
+    from kdcore.structure import TeacherStructure
 
 __all__ = ["RandomForestTeacherClassifier", "RandomForestTeacherRegressor", "make"]
 
@@ -44,6 +48,17 @@ class _RandomForestTeacher:
             state = tree.tree_.__getstate__()
             total += state["nodes"].nbytes + state["values"].nbytes
         return int(total)
+
+    def structure(self) -> TeacherStructure | None:
+        """Thresholds with the decrease of impurity, and interacting pairs; None without splits.
+
+        Categories are encoded by rank, so categorical columns have no thresholds; they take part
+        in pairs.
+        """
+        schema, owners = self.encoder_.schema_, self.encoder_.owners_
+        numeric = len(schema.numeric)
+        trees = (sklearn_splits(tree.tree_, owners, numeric) for tree in self.model_.estimators_)
+        return structure_from_trees(trees, schema.names)
 
 
 class RandomForestTeacherClassifier(_RandomForestTeacher, ClassifierTeacher):

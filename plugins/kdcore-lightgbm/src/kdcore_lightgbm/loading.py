@@ -6,7 +6,7 @@ LightGBM ends the whole process on a file that is cut off within a tree, hence t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lightgbm import Booster
@@ -15,6 +15,10 @@ from lightgbm.basic import LightGBMError
 from kdcore.columns import Column, category_keys, numeric_values
 from kdcore.errors import DataError, FitError
 from kdcore_lightgbm.model_text import check_text
+from kdcore_lightgbm.splits import structure_of_booster
+
+if TYPE_CHECKING:
+    from kdcore.structure import TeacherStructure
 
 __all__ = ["LoadedClassifier", "LoadedRegressor", "load"]
 
@@ -52,6 +56,12 @@ class _Loaded:
     def model_bytes(self) -> int:
         """Size of the file."""
         return self.path.stat().st_size
+
+    def structure(self) -> TeacherStructure | None:
+        """What the trees tell of the columns; None where the file holds no names, or no splits."""
+        if not hasattr(self, "feature_names_in_"):
+            return None
+        return structure_of_booster(self.model_, list(map(str, self.feature_names_in_)))
 
     def columns_of(self, X: Any) -> Any:
         """The columns of a frame that the model reads, in its order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lightgbm import LGBMClassifier, LGBMRegressor, early_stopping
@@ -13,6 +13,11 @@ from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
 from kdcore.parameters import number, require, whole
 from kdcore.teachers import stopping_rows
+from kdcore_lightgbm.splits import structure_of_booster
+
+if TYPE_CHECKING:
+    from kdcore.schema import TableSchema
+    from kdcore.structure import TeacherStructure
 
 __all__ = ["LightGBMTeacherClassifier", "LightGBMTeacherRegressor", "make"]
 
@@ -130,6 +135,9 @@ class _LightGBMTeacher:
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    model_: Any
+    schema_: TableSchema
+
     def _given(self) -> dict[str, Any]:
         """The parameters that are not left to LightGBM."""
         params: dict[str, Any] = self.get_params()  # type: ignore[attr-defined]
@@ -176,7 +184,11 @@ class _LightGBMTeacher:
 
     def model_bytes(self) -> int:
         """Size in bytes of the model in LightGBM's own text format."""
-        return len(self.model_.booster_.model_to_string())  # type: ignore[attr-defined]
+        return len(self.model_.booster_.model_to_string())
+
+    def structure(self) -> TeacherStructure | None:
+        """Thresholds with the gain of their splits, and interacting pairs; None without splits."""
+        return structure_of_booster(self.model_.booster_, self.schema_.names)
 
 
 class LightGBMTeacherClassifier(_LightGBMTeacher, ClassifierTeacher):
