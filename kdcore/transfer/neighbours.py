@@ -20,10 +20,10 @@ __all__ = ["Mixup", "Munge", "Smote", "nearest"]
 class Munge(Augmenter):
     """MUNGE: some cells of a row are moved to those of a near neighbour, with noise.
 
-    Each cell is changed with probability ``p``, and at least one is. A changed number is drawn
-    from a normal distribution around the neighbour's, its standard deviation their distance over
-    ``s``; anything else is copied from the neighbour. The paper takes the nearest neighbour; one
-    of several gives more diverse rows.
+    Each cell is changed with probability ``p``, and at least one that differs. A changed number
+    is drawn from a normal distribution around the neighbour's, its standard deviation their
+    distance over ``s``; anything else is copied from the neighbour. The paper takes the nearest
+    neighbour; one of several gives more diverse rows.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Munge(Augmenter):
         rows = self.rows_
         own = self._pick(n, rng)
         other = self._near[own, rng.integers(self._near.shape[1], size=n)]
-        changed = some_cells((n, rows.n_columns), self.p, rng)
+        changed = some_cells(rows.differ(own, other), self.p, rng)
         mine, theirs = rows.numbers[own], rows.numbers[other]
         # A gap on either side leaves a NaN here, and the neighbour's cell is copied as it is.
         noise = rng.standard_normal(mine.shape) * (np.abs(mine - theirs) / self.s)
@@ -153,12 +153,17 @@ def between(
     return rows.table(np.where(crossed, other[:, None], own[:, None]), numbers)
 
 
-def some_cells(shape: tuple[int, int], p: float, rng: np.random.Generator) -> np.ndarray:
-    """Boolean mask: each cell with probability p, and at least one in every row."""
-    score = rng.random(shape)
+def some_cells(differ: np.ndarray, p: float, rng: np.random.Generator) -> np.ndarray:
+    """Boolean mask of cells to change: each with probability p, and in every row one that differs.
+
+    A row that stays as it is teaches nothing, and the teacher would label a row that it was
+    fitted on. Only where no cell differs is none changed.
+    """
+    score = rng.random(differ.shape)
     out = score < p
-    none = np.flatnonzero(~out.any(axis=1))
-    out[none, score[none].argmin(axis=1)] = True
+    same = np.flatnonzero(~(out & differ).any(axis=1))
+    least = np.where(differ[same], score[same], 2.0).argmin(axis=1)
+    out[same, least] = True
     return out
 
 

@@ -6,6 +6,7 @@ Copying donors keeps every type, category level and missing value without knowin
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,6 +91,27 @@ class RealRows:
     def n_columns(self) -> int:
         """Number of columns of the table."""
         return self.frame.shape[1]
+
+    @cached_property
+    def coded(self) -> np.ndarray:
+        """(n, p) float32: numbers, and positions in the categories; NaN where missing."""
+        out = np.empty((len(self), self.n_columns), dtype=np.float32)
+        numbers = iter(self.schema.numbers(self.frame).T)
+        codes = iter(self.schema.codes(self.frame).T)
+        for j, column in enumerate(self.schema.columns):
+            if column.kind == "categorical":
+                code = next(codes)
+                out[:, j] = np.where(code < 0, np.nan, code)
+            else:
+                out[:, j] = next(numbers)
+        return out
+
+    def differ(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """(m, p) boolean: where rows ``first`` (m,) differ from rows ``second``, (m,) or (m, p)."""
+        columns = np.arange(self.n_columns)
+        a = self.coded[first]
+        b = self.coded[second] if second.ndim == 1 else self.coded[second, columns]
+        return (a != b) & ~(np.isnan(a) & np.isnan(b))
 
     def sampled(self, most: int, rng: np.random.Generator, *, distinct: bool = False) -> RealRows:
         """At most ``most`` rows, in the order of the table; with ``distinct``, no row twice.
