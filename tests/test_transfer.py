@@ -267,7 +267,7 @@ def test_the_copula_keeps_margins_and_the_order_of_dependence() -> None:
 
 def test_large_tables_are_sampled_for_trees_and_neighbours() -> None:
     frame = pd.DataFrame({"a": np.arange(3000.0), "b": np.arange(3000.0) % 7})
-    for method in ("cart", "munge", "smote", "copula", "swap"):
+    for method in ("cart", "munge", "smote", "copula"):
         fitted = make_augmenter(method, max_rows=50).fit(frame)
         assert len(fitted.rows_) == 50  # type: ignore[attr-defined]
         assert next(fitted.sample(200))["a"].nunique() >= 20

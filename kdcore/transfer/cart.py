@@ -117,7 +117,7 @@ class Cart(Augmenter):
             values[:, j] = self._values[donors[:, j], j]
             if numbers is not None and j in slots:
                 drawn = step.leaves.between(place, rng)
-                if rows.whole[slots[j]]:
+                if rows.limits[2][slots[j]]:
                     drawn = np.round(drawn)
                 values[:, j] = numbers[:, slots[j]] = drawn
         return rows.table(donors, numbers)

@@ -25,8 +25,6 @@ class Swap(Augmenter):
     ----------
     p : float, default=0.15
         Probability of a cell.
-    max_rows : int, default=20000
-        Most real rows (a random sample beyond).
 
     References
     ----------
@@ -37,21 +35,18 @@ class Swap(Augmenter):
     name: ClassVar[str] = "swap"
 
     p: float = 0.15
-    max_rows: int = 20_000
 
     def _check(self) -> None:
         share(self, "p")
-        positive(self, "max_rows", whole=True)
 
     def _learn(self, rng: np.random.Generator) -> None:
-        self.rows_ = self.real_.sampled(max(self.max_rows, 2), rng)
-        self._pick = WeightedDraw(self.rows_.weight)
+        self._pick = WeightedDraw(self.real_.weight)
 
     def _draw(self, n: int, rng: np.random.Generator) -> pd.DataFrame:
         own = self._pick(n, rng)
-        others = self._pick((n, self.rows_.n_columns), rng)
-        swapped = some_cells(self.rows_.differ(own, others), self.p, rng)
-        return self.rows_.table(np.where(swapped, others, own[:, None]))
+        others = self._pick((n, self.real_.n_columns), rng)
+        swapped = some_cells(self.real_.differ(own, others), self.p, rng)
+        return self.real_.table(np.where(swapped, others, own[:, None]))
 
 
 @dataclass(kw_only=True, eq=False)
