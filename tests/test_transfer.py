@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 
 from kdcore.errors import DataError, FitError, ParameterError
 from kdcore.table import labeled
-from kdcore.transfer import AUGMENTERS, default_method, make_augmenter
+from kdcore.transfer import AUGMENTERS, default_method, make_augmenter, neighbours
 from kdcore.transfer.rows import RealRows, WeightedDraw
 
 METHODS = tuple(AUGMENTERS)
@@ -246,6 +246,20 @@ def test_neighbours_keep_clusters_apart() -> None:
     between = {m: (made(m, X).abs() < 10).any(axis=1).mean() for m in ("munge", "smote", "mixup")}
     assert between["munge"] == between["smote"] == 0
     assert between["mixup"] > 0.2
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_no_row_is_its_own_neighbour(sampled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if sampled:
+        monkeypatch.setattr(neighbours, "_PRODUCTS", 0)
+        monkeypatch.setattr(neighbours, "_FEWEST", 40)
+    frame = pd.DataFrame({"a": np.arange(100) // 2 * 1.0})
+    near = neighbours.nearest(RealRows.of(frame), 3, np.random.default_rng(0))
+    assert near.shape == (100, 3)
+    assert not (near == np.arange(100)[:, None]).any()
+    distance = np.abs(near - np.arange(100)[:, None])
+    assert distance.max() < (20 if sampled else 6)
+    assert len(np.unique(near)) == (40 if sampled else 100)
 
 
 @pytest.mark.parametrize("method", ["munge", "swap"])
