@@ -85,27 +85,42 @@ def join_unlabeled(
     DataError
         When the targets have no teacher, or shapes or values do not fit.
     """
-    if targets.teacher is None:
-        raise DataError("rows without a label need targets with a teacher; label them first.")
-    frame, below, output = as_frame(X), as_frame(extra), np.asarray(output, dtype=float)
-    if len(frame) != len(targets):
-        raise DataError(f"the table has {len(frame)} rows but the targets have {len(targets)}.")
-    m = len(below)
+    below, output = as_frame(extra), np.asarray(output, dtype=float)
+    if sample_weight is None:
+        sample_weight = np.full(len(below), targets.sample_weight.mean())
+    return _joined(as_frame(X), targets, [below], output, sample_weight)
+
+
+def _joined(
+    frame: pd.DataFrame,
+    targets: SoftTargets,
+    below: list[pd.DataFrame],
+    output: np.ndarray,
+    weight: np.ndarray,
+) -> tuple[pd.DataFrame, SoftTargets]:
+    _require_fit(frame, targets)
+    assert targets.teacher is not None
+    m = sum(len(part) for part in below)
     expected = (m, *targets.teacher.shape[1:])
     if output.shape != expected:
         raise DataError(
             f"the teacher's output for {m} rows without a label has shape {output.shape}, expected "
             f"{expected}."
         )
-    if sample_weight is None:
-        sample_weight = np.full(m, targets.sample_weight.mean())
     unknown = np.full(m, np.nan) if targets.classes is None else np.full(m, -1)
-    return stacked(frame, below), replace(
+    return stacked(frame, *below), replace(
         targets,
         labels=np.concatenate([targets.labels, unknown]),
         teacher=np.concatenate([targets.teacher, output]),
-        sample_weight=np.concatenate([targets.sample_weight, sample_weight]),
+        sample_weight=np.concatenate([targets.sample_weight, weight]),
     )
+
+
+def _require_fit(frame: pd.DataFrame, targets: SoftTargets) -> None:
+    if len(frame) != len(targets):
+        raise DataError(f"the table has {len(frame)} rows but the targets have {len(targets)}.")
+    if targets.teacher is None:
+        raise DataError("rows without a label need targets with a teacher; label the others first.")
 
 
 def build_transfer_set(
@@ -154,8 +169,7 @@ def build_transfer_set(
         When rows cannot be made or the teacher's output does not fit; see `Augmenter.fit`.
     """
     frame = as_frame(X)
-    if len(frame) != len(targets):
-        raise DataError(f"the table has {len(frame)} rows but the targets have {len(targets)}.")
+    _require_fit(frame, targets)
     if n < 0:
         raise ParameterError(f"n={n!r}, the number of rows to make, must be at least 0.")
     known = ~targets.unlabeled
@@ -174,8 +188,9 @@ def build_transfer_set(
         output = np.asarray(teacher(chunk), dtype=float)
         if output.shape[:1] != (len(chunk),):
             raise DataError(
-                f"the teacher's output for {len(chunk)} made rows has shape {output.shape}."
+                f"the teacher's output for {len(chunk)} made rows has shape {output.shape}; it "
+                "must give one row for each."
             )
         chunks.append(chunk)
         outputs.append(output)
-    return join_unlabeled(frame, targets, stacked(*chunks), np.concatenate(outputs), weight)
+    return _joined(frame, targets, chunks, np.concatenate(outputs), weight)

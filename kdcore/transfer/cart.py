@@ -9,7 +9,6 @@ import numpy as np
 
 from kdcore.errors import ParameterError
 from kdcore.transfer.base import Augmenter, positive
-from kdcore.transfer.rows import RealRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +59,12 @@ class Cart(Augmenter):
 
     def _learn(self, rng: np.random.Generator) -> None:
         self.rows_ = self.real_.sampled(max(self.max_rows, 2), rng)
-        self._values, self._kinds = _tree_values(self.rows_)
+        self._values = self.rows_.coded
+        #: Numbers of categories; 0 in other columns.
+        self._kinds = [
+            max(len(c.categories), 1) if c.kind == "categorical" else 0
+            for c in self.rows_.schema.columns
+        ]
         self._steps = [self._step(j, rng) for j in range(self.rows_.n_columns)]
 
     def _step(self, j: int, rng: np.random.Generator) -> _Step:
@@ -68,14 +72,19 @@ class Cart(Augmenter):
         slot = np.flatnonzero(rows.number_columns == j)
         order_by = rows.numbers[:, slot[0]] if len(slot) else None
         categorical = self._kinds[j] > 0
-        y = _states(target, self._kinds[j]) if categorical else _outputs(target, rows.weight)
+        y = (
+            _states(target, self._kinds[j], self.min_leaf)
+            if categorical
+            else _outputs(target, rows.weight)
+        )
         ranks: dict[int, np.ndarray] = {}
         tree = None
         leaves = np.zeros(len(rows), dtype=np.int64)
         if j and y is not None:
             ranks = {
-                int(i): _ranks(self._values[:, i], self._kinds[i], y, rows.weight, self.min_leaf)
-                for i in np.flatnonzero(self._kinds[:j])
+                i: _ranks(self._values[:, i], self._kinds[i], y, rows.weight, self.min_leaf)
+                for i in range(j)
+                if self._kinds[i]
             }
             tree = self._tree(categorical, j, rng)
             X = _predictors(self._values[:, :j], ranks)
@@ -108,7 +117,7 @@ class Cart(Augmenter):
             values[:, j] = self._values[donors[:, j], j]
             if numbers is not None and j in slots:
                 drawn = step.leaves.between(place, rng)
-                if rows.whole[slots[j]]:
+                if rows.limits[2][slots[j]]:
                     drawn = np.round(drawn)
                 values[:, j] = numbers[:, slots[j]] = drawn
         return rows.table(donors, numbers)
@@ -153,32 +162,16 @@ class _Leaves:
         return value + rng.random(len(place)) * (np.where(alone, value, upper) - value)
 
 
-def _tree_values(rows: RealRows) -> tuple[np.ndarray, np.ndarray]:
-    """(n, p) numbers and category codes, NaN where missing; (p,) numbers of categories or 0."""
-    values = np.empty((len(rows), rows.n_columns), dtype=np.float32)
-    kinds = np.zeros(rows.n_columns, dtype=np.int64)
-    numbers, codes = rows.schema.numbers(rows.frame), rows.schema.codes(rows.frame)
-    i = k = 0
-    for j, column in enumerate(rows.schema.columns):
-        if column.kind == "categorical":
-            values[:, j] = np.where(codes[:, k] < 0, np.nan, codes[:, k])
-            kinds[j] = max(len(column.categories), 1)
-            k += 1
-        else:
-            values[:, j] = numbers[:, i]
-            i += 1
-    return values, kinds
-
-
-def _states(codes: np.ndarray, k: int) -> np.ndarray | None:
-    """(n,) classes for a tree: common categories, the others, and missing; None if all are one."""
+def _states(codes: np.ndarray, k: int, min_rows: int) -> np.ndarray | None:
+    """(n,) classes for a tree: common categories, missing, and all others; None if all are one."""
     states = np.where(np.isnan(codes), k, codes).astype(np.int64)
     counts = np.bincount(states, minlength=k + 1)
-    if (counts > 0).sum() < 2:
-        return None
-    place = np.empty(k + 1, dtype=np.int64)
-    place[np.argsort(-counts, kind="stable")] = np.arange(k + 1)
-    return np.minimum(place, _MAX_STATES - 1)[states]
+    common = np.argsort(-counts, kind="stable")[: _MAX_STATES - 1]
+    common = common[counts[common] >= max(min_rows, 3)]
+    place = np.full(k + 1, len(common), dtype=np.int64)
+    place[common] = np.arange(len(common))
+    classes = place[states]
+    return None if np.ptp(classes) == 0 else classes
 
 
 def _outputs(values: np.ndarray, weight: np.ndarray) -> np.ndarray | None:

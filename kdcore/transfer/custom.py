@@ -26,8 +26,8 @@ class Custom(Augmenter):
     ----------
     function : callable
         ``function(frame, n, rng)`` returns n rows with the columns and types of ``frame``, the
-        real rows; ``rng`` is the `numpy.random.Generator` to draw with. It is called once for
-        every 4,096 rows.
+        real rows (without those of weight zero; other weights are not passed on); ``rng`` is the
+        `numpy.random.Generator` to draw with. It is called once for every 4,096 rows.
     """
 
     name: ClassVar[str] = "custom"
@@ -47,7 +47,7 @@ class Custom(Augmenter):
             raise ParameterError(f"function={self.function!r} cannot be called.")
 
     def _draw(self, n: int, rng: np.random.Generator) -> pd.DataFrame:
-        # A copy of the table's outline, so that a function may add columns to it and drop them.
+        # A function may add columns to its table; the user's own must not get them.
         real = self.real_.frame
         try:
             made = self.function(real.copy(deep=False), n, rng)

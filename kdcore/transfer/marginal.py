@@ -43,10 +43,10 @@ class Swap(Augmenter):
         self._pick = WeightedDraw(self.real_.weight)
 
     def _draw(self, n: int, rng: np.random.Generator) -> pd.DataFrame:
-        shape = (n, self.real_.n_columns)
-        own = self._pick(n, rng)[:, None]
-        swapped = some_cells(shape, self.p, rng)
-        return self.real_.table(np.where(swapped, self._pick(shape, rng), own))
+        own = self._pick(n, rng)
+        others = self._pick((n, self.real_.n_columns), rng)
+        swapped = some_cells(self.real_.differ(own, others), self.p, rng)
+        return self.real_.table(np.where(swapped, others, own[:, None]))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -141,20 +141,16 @@ class Copula(Augmenter):
     def _keys(self) -> np.ndarray:
         """(n, p) by what each column is ordered; missing values first."""
         rows = self.rows_
-        keys = np.empty((len(rows), rows.n_columns))
-        numbers, codes = rows.schema.numbers(rows.frame), rows.schema.codes(rows.frame)
-        i = k = 0
+        keys = rows.coded.astype(float)
+        # All digits, not those of float32 alone.
+        keys[:, rows.number_columns] = rows.numbers
         for j, column in enumerate(rows.schema.columns):
             if column.kind == "categorical":
-                counts = np.bincount(codes[codes[:, k] >= 0, k], minlength=len(column.categories))
-                place = np.append(np.argsort(np.argsort(-counts, kind="stable")), -1)
-                keys[:, j] = place[np.maximum(codes[:, k], -1)]
-                k += 1
-            else:
-                keys[:, j] = np.nan_to_num(numbers[:, i], nan=-np.inf)
-                i += 1
-        for k, j in enumerate(rows.number_columns):
-            keys[:, j] = np.nan_to_num(rows.numbers[:, k], nan=-np.inf)
+                known = ~np.isnan(keys[:, j])
+                codes = keys[known, j].astype(np.int64)
+                counts = np.bincount(codes, minlength=len(column.categories))
+                keys[known, j] = np.argsort(np.argsort(-counts, kind="stable"))[codes]
+        keys[np.isnan(keys)] = -np.inf
         return keys
 
     def _draw(self, n: int, rng: np.random.Generator) -> pd.DataFrame:

@@ -13,17 +13,20 @@ from kdcore.transfer.rows import RealRows, WeightedDraw
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Mixup", "Munge", "Smote", "nearest"]
+__all__ = ["Mixup", "Munge", "Smote", "between", "nearest", "some_cells"]
+
+#: Multiplications that a search for neighbours may cost, and the rows to search in at least.
+_PRODUCTS, _FEWEST = 4e10, 2000
 
 
 @dataclass(kw_only=True, eq=False)
 class Munge(Augmenter):
     """MUNGE: some cells of a row are moved to those of a near neighbour, with noise.
 
-    Each cell is changed with probability ``p``, and at least one is. A changed number is drawn
-    from a normal distribution around the neighbour's, its standard deviation their distance over
-    ``s``; anything else is copied from the neighbour. The paper takes the nearest neighbour; one
-    of several gives more diverse rows.
+    Each cell is changed with probability ``p``, and at least one that differs. A changed number
+    is drawn from a normal distribution around the neighbour's, its standard deviation their
+    distance over ``s``; anything else is copied from the neighbour. The paper takes the nearest
+    neighbour; one of several gives more diverse rows.
 
     Parameters
     ----------
@@ -53,16 +56,14 @@ class Munge(Augmenter):
 
     def _learn(self, rng: np.random.Generator) -> None:
         self.rows_ = self.real_.sampled(max(self.max_rows, 2), rng, distinct=True)
-        self._near, self._pick = (
-            nearest(self.rows_, self.neighbours),
-            WeightedDraw(self.rows_.weight),
-        )
+        self._near = nearest(self.rows_, self.neighbours, rng)
+        self._pick = WeightedDraw(self.rows_.weight)
 
     def _draw(self, n: int, rng: np.random.Generator) -> pd.DataFrame:
         rows = self.rows_
         own = self._pick(n, rng)
         other = self._near[own, rng.integers(self._near.shape[1], size=n)]
-        changed = some_cells((n, rows.n_columns), self.p, rng)
+        changed = some_cells(rows.differ(own, other), self.p, rng)
         mine, theirs = rows.numbers[own], rows.numbers[other]
         # A gap on either side leaves a NaN here, and the neighbour's cell is copied as it is.
         noise = rng.standard_normal(mine.shape) * (np.abs(mine - theirs) / self.s)
@@ -100,10 +101,8 @@ class Smote(Augmenter):
 
     def _learn(self, rng: np.random.Generator) -> None:
         self.rows_ = self.real_.sampled(max(self.max_rows, 2), rng, distinct=True)
-        self._near, self._pick = (
-            nearest(self.rows_, self.neighbours),
-            WeightedDraw(self.rows_.weight),
-        )
+        self._near = nearest(self.rows_, self.neighbours, rng)
+        self._pick = WeightedDraw(self.rows_.weight)
 
     def _draw(self, n: int, rng: np.random.Generator) -> pd.DataFrame:
         own = self._pick(n, rng)
@@ -153,17 +152,26 @@ def between(
     return rows.table(np.where(crossed, other[:, None], own[:, None]), numbers)
 
 
-def some_cells(shape: tuple[int, int], p: float, rng: np.random.Generator) -> np.ndarray:
-    """Boolean mask: each cell with probability p, and at least one in every row."""
-    score = rng.random(shape)
+def some_cells(differ: np.ndarray, p: float, rng: np.random.Generator) -> np.ndarray:
+    """Boolean mask of cells to change: each with probability p, and in every row one that differs.
+
+    A row that stays as it is teaches nothing, and the teacher would label a row that it was
+    fitted on. Only where no cell differs is none changed.
+    """
+    score = rng.random(differ.shape)
     out = score < p
-    none = np.flatnonzero(~out.any(axis=1))
-    out[none, score[none].argmin(axis=1)] = True
+    same = np.flatnonzero(~(out & differ).any(axis=1))
+    least = np.where(differ[same], score[same], 2.0).argmin(axis=1)
+    out[same, least] = True
     return out
 
 
-def nearest(rows: RealRows, k: int) -> np.ndarray:
-    """(n, k) the nearest other rows in the standard encoding, fewer columns in small tables."""
+def nearest(rows: RealRows, k: int, rng: np.random.Generator) -> np.ndarray:
+    """(n, k) positions of near other rows in the standard encoding; all of them if there are few.
+
+    In large and wide tables neighbours are looked for in a random sample of the rows, so that the
+    time is bounded.
+    """
     from sklearn.neighbors import NearestNeighbors
     from threadpoolctl import threadpool_limits
 
@@ -175,7 +183,14 @@ def nearest(rows: RealRows, k: int) -> np.ndarray:
     k = min(k, n - 1)
     encoder = StandardEncoder(min_frequency=1).fit(rows.frame, sample_weight=rows.weight)
     points = encoder.transform(rows.frame)
+    most = max(int(_PRODUCTS / points.size), _FEWEST, k + 1)
+    among = np.arange(n)
+    if n > most:
+        among = np.sort(rng.choice(n, most, replace=False))
     # With several threads, which of equally near rows comes first would be a matter of luck.
     with threadpool_limits(1):
-        found = NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)
-    return found
+        index = NearestNeighbors(n_neighbors=k + 1).fit(points[among])
+        found = among[index.kneighbors(points, return_distance=False)]
+    # The row itself is mostly, but not surely, the first of its neighbours.
+    itself = found == np.arange(n)[:, None]
+    return np.take_along_axis(found, np.argsort(itself, axis=1, kind="stable"), axis=1)[:, :k]

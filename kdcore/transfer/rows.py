@@ -6,6 +6,7 @@ Copying donors keeps every type, category level and missing value without knowin
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,29 +35,11 @@ class RealRows:
     Attributes
     ----------
     schema : TableSchema
-    number_columns : int array of shape (q,)
-        Positions of the columns in which numbers between real ones make sense.
-    numbers : array of shape (n, q)
-        Their values, NaN where missing.
     """
 
     def __init__(self, frame: pd.DataFrame, weight: np.ndarray) -> None:
         self.frame, self.weight = frame, weight
         self.schema = TableSchema.fit(frame)
-        # Refuses infinite values in a message that names the column.
-        self.schema.numbers(frame)
-        positions, blocks = [], []
-        for j, column in enumerate(self.schema.columns):
-            values = _amounts(frame.iloc[:, j]) if column.kind == "numeric" else None
-            if values is not None:
-                positions.append(j)
-                blocks.append(values)
-        self.number_columns = np.array(positions, dtype=np.int64)
-        self.numbers = np.column_stack(blocks) if blocks else np.empty((len(frame), 0))
-        known = [b[~np.isnan(b)] for b in blocks]
-        self.low = np.array([b.min() for b in known])
-        self.high = np.array([b.max() for b in known])
-        self.whole = np.array([bool((b == np.round(b)).all()) for b in known], dtype=bool)
 
     @classmethod
     def of(cls, X: Any, sample_weight: Any = None) -> RealRows:
@@ -81,7 +64,10 @@ class RealRows:
             )
         if not used.all():
             frame, weight = frame.loc[used], weight[used]
-        return cls(frame, weight)
+        rows = cls(frame, weight)
+        # Refuses infinite values in a message that names the column.
+        rows.schema.numbers(frame)
+        return rows
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -91,24 +77,72 @@ class RealRows:
         """Number of columns of the table."""
         return self.frame.shape[1]
 
+    @cached_property
+    def number_columns(self) -> np.ndarray:
+        """(q,) positions of the columns in which numbers between real ones make sense."""
+        found = [
+            j
+            for j, column in enumerate(self.schema.columns)
+            if column.kind == "numeric" and _amounts(self.frame.iloc[:, j]) is not None
+        ]
+        return np.array(found, dtype=np.int64)
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """(n, q) values of ``number_columns``, NaN where missing."""
+        out = np.empty((len(self), len(self.number_columns)))
+        for k, j in enumerate(self.number_columns.tolist()):
+            out[:, k] = _amounts(self.frame.iloc[:, j])
+        return out
+
+    @cached_property
+    def limits(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lowest, highest (q,), and whether all are whole (q,), of ``numbers``."""
+        fractional = (self.numbers - np.round(self.numbers)) != 0
+        fractional &= ~np.isnan(self.numbers)
+        if not self.numbers.shape[1]:
+            return np.empty(0), np.empty(0), np.empty(0, dtype=bool)
+        low, high = np.nanmin(self.numbers, axis=0), np.nanmax(self.numbers, axis=0)
+        return low, high, ~fractional.any(axis=0)
+
+    @cached_property
+    def coded(self) -> np.ndarray:
+        """(n, p) float32: numbers, and positions in the categories; NaN where missing."""
+        out = np.empty((len(self), self.n_columns), dtype=np.float32)
+        numbers = iter(self.schema.numbers(self.frame).T)
+        codes = iter(self.schema.codes(self.frame).T)
+        for j, column in enumerate(self.schema.columns):
+            if column.kind == "categorical":
+                code = next(codes)
+                out[:, j] = np.where(code < 0, np.nan, code)
+            else:
+                out[:, j] = next(numbers)
+        return out
+
+    def differ(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """(m, p) boolean: where rows ``first`` (m,) differ from rows ``second``, (m,) or (m, p)."""
+        columns = np.arange(self.n_columns)
+        a = self.coded[first]
+        b = self.coded[second] if second.ndim == 1 else self.coded[second, columns]
+        return (a != b) & ~(np.isnan(a) & np.isnan(b))
+
     def sampled(self, most: int, rng: np.random.Generator, *, distinct: bool = False) -> RealRows:
         """At most ``most`` rows, in the order of the table; with ``distinct``, no row twice.
 
-        The first of equal rows stands for all, with the sum of their weights.
+        The first of equal rows then stands for all, with the sum of their weights.
         """
-        kept, weight = np.arange(len(self)), self.weight
-        if distinct:
-            group = self.frame.groupby(
-                list(self.frame.columns), sort=False, dropna=False, observed=True
-            ).ngroup()
-            _, kept, inverse = np.unique(group, return_index=True, return_inverse=True)
-            weight = np.bincount(inverse, weight)
-        if len(kept) > most:
-            chosen = np.sort(rng.choice(len(kept), most, replace=False))
-            kept, weight = kept[chosen], weight[chosen]
-        if len(kept) == len(self):
-            return self
-        return RealRows(self.frame.iloc[kept], weight)
+        rows = self
+        if len(rows) > most:
+            kept = np.sort(rng.choice(len(rows), most, replace=False))
+            rows = RealRows(rows.frame.iloc[kept], rows.weight[kept])
+        if not distinct:
+            return rows
+        names = list(rows.frame.columns)
+        group = rows.frame.groupby(names, sort=False, dropna=False, observed=True).ngroup()
+        _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+        if len(first) == len(rows):
+            return rows
+        return RealRows(rows.frame.iloc[first], np.bincount(inverse, rows.weight))
 
     def table(self, donors: np.ndarray, numbers: np.ndarray | None = None) -> pd.DataFrame:
         """A table of the same columns and types.
@@ -123,14 +157,17 @@ class RealRows:
         """
         import pandas as pd
 
-        slot = {int(c): k for k, c in enumerate(self.number_columns)} if numbers is not None else {}
+        slot: dict[int, int] = {}
+        if numbers is not None:
+            slot = {int(c): k for k, c in enumerate(self.number_columns)}
+            low, high, whole = self.limits
         out: dict[str, Any] = {}
         for j, name in enumerate(self.frame.columns):
             column = self.frame.iloc[:, j].array
             if numbers is not None and j in slot:
                 k = slot[j]
-                values = np.round(numbers[:, k]) if self.whole[k] else numbers[:, k]
-                out[name] = _typed(np.clip(values, self.low[k], self.high[k]), column)
+                values = np.round(numbers[:, k]) if whole[k] else numbers[:, k]
+                out[name] = _typed(np.clip(values, low[k], high[k]), column)
             else:
                 out[name] = column.take(donors if donors.ndim == 1 else donors[:, j])
         return pd.DataFrame(out, copy=False)
