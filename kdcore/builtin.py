@@ -38,6 +38,32 @@ def kd_losses() -> Iterator[LossSpec]:
         reference="Fakoor et al. 2020 (FAST-DAD), arXiv:2006.14284",
     )
     yield LossSpec(
+        name="dkd",
+        summary="KL split into target class and other classes; for many classes, sure teachers.",
+        factory="kdcore.multiclass_losses:DKD",
+        tasks=("multiclass",),
+        min_classes=3,
+        reference="Zhao et al. 2022, Decoupled knowledge distillation, arXiv:2203.08679",
+    )
+    yield LossSpec(
+        name="dist",
+        summary="Correlation with the teacher over classes and over rows; for strong teachers.",
+        factory="kdcore.multiclass_losses:DIST",
+        tasks=("multiclass",),
+        min_classes=3,
+        curvature=False,
+        reference="Huang et al. 2022, Distillation from a stronger teacher, arXiv:2205.10536",
+    )
+    yield LossSpec(
+        name="logit_standardization",
+        summary="kl (or base=dkd) between logits that are standardised row by row.",
+        factory="kdcore.multiclass_losses:LogitStandardization",
+        tasks=("multiclass",),
+        min_classes=3,
+        curvature=False,
+        reference="Sun et al. 2024, Logit standardization, arXiv:2403.01427",
+    )
+    yield LossSpec(
         name="blend",
         summary="Squared error to a mix of the teacher's output and the true value.",
         factory="kdcore.losses:Blend",
