@@ -64,6 +64,24 @@ def kd_losses() -> Iterator[LossSpec]:
         reference="Sun et al. 2024, Logit standardization, arXiv:2403.01427",
     )
     yield LossSpec(
+        name="label_smoothing",
+        summary="No teacher: labels that leave a little to every class; parameter smoothing.",
+        factory="kdcore.baseline_losses:LabelSmoothing",
+        tasks=("binary", "multiclass"),
+        target_only=True,
+        teacher=False,
+        reference="Szegedy et al. 2016, Rethinking the Inception architecture, arXiv:1512.00567",
+    )
+    yield LossSpec(
+        name="tf_kd",
+        summary="No teacher: kl to a virtual one that is always right; parameter correct.",
+        factory="kdcore.baseline_losses:TfKD",
+        tasks=("binary", "multiclass"),
+        target_only=True,
+        teacher=False,
+        reference="Yuan et al. 2020, Revisiting knowledge distillation, arXiv:1909.11723",
+    )
+    yield LossSpec(
         name="blend",
         summary="Squared error to a mix of the teacher's output and the true value.",
         factory="kdcore.losses:Blend",
