@@ -82,6 +82,14 @@ def kd_losses() -> Iterator[LossSpec]:
         reference="Yuan et al. 2020, Revisiting knowledge distillation, arXiv:1909.11723",
     )
     yield LossSpec(
+        name="annealing",
+        summary="First a teacher that grows step by step, then labels alone; needs a network.",
+        factory="kdcore.annealing_loss:Annealing",
+        tasks=("binary", "multiclass", "regression"),
+        progress=True,
+        reference="Jafari et al. 2021, Annealing knowledge distillation, arXiv:2104.07163",
+    )
+    yield LossSpec(
         name="blend",
         summary="Squared error to a mix of the teacher's output and the true value.",
         factory="kdcore.losses:Blend",
@@ -110,6 +118,13 @@ def kd_losses() -> Iterator[LossSpec]:
         factory="kdcore.regression_losses:Quantile",
         tasks=("regression",),
         reference="Koenker, Bassett 1978, Regression quantiles",
+    )
+    yield LossSpec(
+        name="teacher_bounded",
+        summary="Squared error to the teacher, and to the label where the teacher is nearer to it.",
+        factory="kdcore.regression_losses:TeacherBounded",
+        tasks=("regression",),
+        reference="Chen et al. 2017, Learning efficient object detection models, NeurIPS",
     )
 
 

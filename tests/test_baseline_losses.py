@@ -102,7 +102,7 @@ def test_wrong_parameters_are_refused(loss: str, message: str) -> None:
 
 def test_a_virtual_teacher_below_chance_is_refused() -> None:
     z, targets = problem()
-    with pytest.raises(ParameterError, match="correct=0.2 is no more than chance with 4 classes"):
+    with pytest.raises(ParameterError, match=r"correct=0\.2 is no more than chance with 4 classes"):
         TfKD(correct=0.2).value_and_grad(z, targets)
 
 

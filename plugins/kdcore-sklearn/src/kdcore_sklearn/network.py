@@ -174,7 +174,8 @@ def train(
     # Only the loss at the end of the training can compare weights of different moments.
     # A user's own loss need not know that losses can change.
     at = getattr(loss, "at", lambda progress: loss)
-    final, changing = at(1.0), getattr(loss, "uses_progress", False)
+    taught = targets.teacher is not None
+    final, changing = at(1.0), taught and getattr(loss, "uses_progress", False)
     block = max(1, plan.steps // 50)
     n_batches = max(1, -(-len(rows) // plan.batch))
     edges = np.linspace(0, len(rows), n_batches + 1).astype(int)
