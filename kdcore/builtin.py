@@ -38,6 +38,58 @@ def kd_losses() -> Iterator[LossSpec]:
         reference="Fakoor et al. 2020 (FAST-DAD), arXiv:2006.14284",
     )
     yield LossSpec(
+        name="dkd",
+        summary="KL split into target class and other classes; for many classes, sure teachers.",
+        factory="kdcore.multiclass_losses:DKD",
+        tasks=("multiclass",),
+        min_classes=3,
+        reference="Zhao et al. 2022, Decoupled knowledge distillation, arXiv:2203.08679",
+    )
+    yield LossSpec(
+        name="dist",
+        summary="Correlation with the teacher over classes and over rows; for strong teachers.",
+        factory="kdcore.multiclass_losses:DIST",
+        tasks=("multiclass",),
+        min_classes=3,
+        curvature=False,
+        reference="Huang et al. 2022, Distillation from a stronger teacher, arXiv:2205.10536",
+    )
+    yield LossSpec(
+        name="logit_standardization",
+        summary="kl (or base=dkd) between logits that are standardised row by row.",
+        factory="kdcore.multiclass_losses:LogitStandardization",
+        tasks=("multiclass",),
+        min_classes=3,
+        curvature=False,
+        reference="Sun et al. 2024, Logit standardization, arXiv:2403.01427",
+    )
+    yield LossSpec(
+        name="label_smoothing",
+        summary="No teacher: labels that leave a little to every class; parameter smoothing.",
+        factory="kdcore.baseline_losses:LabelSmoothing",
+        tasks=("binary", "multiclass"),
+        target_only=True,
+        teacher=False,
+        reference="Szegedy et al. 2016, Rethinking the Inception architecture, arXiv:1512.00567",
+    )
+    yield LossSpec(
+        name="tf_kd",
+        summary="No teacher: kl to a virtual one that is always right; parameter correct.",
+        factory="kdcore.baseline_losses:TfKD",
+        tasks=("binary", "multiclass"),
+        target_only=True,
+        teacher=False,
+        reference="Yuan et al. 2020, Revisiting knowledge distillation, arXiv:1909.11723",
+    )
+    yield LossSpec(
+        name="annealing",
+        summary="First a teacher that grows step by step, then labels alone; needs a network.",
+        factory="kdcore.annealing_loss:Annealing",
+        tasks=("binary", "multiclass", "regression"),
+        progress=True,
+        reference="Jafari et al. 2021, Annealing knowledge distillation, arXiv:2104.07163",
+    )
+    yield LossSpec(
         name="blend",
         summary="Squared error to a mix of the teacher's output and the true value.",
         factory="kdcore.losses:Blend",
@@ -66,6 +118,13 @@ def kd_losses() -> Iterator[LossSpec]:
         factory="kdcore.regression_losses:Quantile",
         tasks=("regression",),
         reference="Koenker, Bassett 1978, Regression quantiles",
+    )
+    yield LossSpec(
+        name="teacher_bounded",
+        summary="Squared error to the teacher, and to the label where the teacher is nearer to it.",
+        factory="kdcore.regression_losses:TeacherBounded",
+        tasks=("regression",),
+        reference="Chen et al. 2017, Learning efficient object detection models, NeurIPS",
     )
 
 

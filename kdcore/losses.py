@@ -48,7 +48,15 @@ class Loss:
         When alpha or temperature is out of range, or temperature is not 1 and cannot be used.
     """
 
+    #: Whether another temperature than 1 can be used.
     uses_temperature: ClassVar[bool] = False
+    #: False for a baseline that learns from labels alone: students then drop the teacher, and the
+    #: rows without a label.
+    uses_teacher: ClassVar[bool] = True
+    #: Whether boosters can step by `hessian_bound`.
+    has_curvature: ClassVar[bool] = True
+    #: Whether the loss changes in the course of the training, as `at` tells.
+    uses_progress: ClassVar[bool] = False
 
     def __init__(self, *, alpha: float = 0.7, temperature: float = 1.0) -> None:
         if not isinstance(alpha, Real) or not 0 <= alpha <= 1:
@@ -84,6 +92,19 @@ class Loss:
         """The loss with what it takes from the training rows settled, such as a scale.
 
         A student asks for it once, with all its rows, before it draws batches of them.
+        """
+        return self
+
+    def at(self, progress: float) -> Loss:
+        """The loss at a point of the training, for losses that change on the way.
+
+        Students that train step by step ask for it before each step or block of steps. Most
+        losses stay what they are.
+
+        Parameters
+        ----------
+        progress : float
+            Share of the training that is done, in [0, 1].
         """
         return self
 
@@ -302,6 +323,33 @@ def _softmax(xp: Any, logits: Any) -> tuple[Any, Any]:
     powers = xp.exp(shifted)
     total = xp.sum(powers, axis=1, keepdims=True)
     return shifted - xp.log(total), powers / total
+
+
+def _label_term(
+    xp: Any, logits: Any, targets: SoftTargets, alpha: float
+) -> tuple[Any, Any, Any, Any]:
+    """What a classification loss has beside the teacher's term, before rows are weighted.
+
+    Returns
+    -------
+    share : array of shape (n,)
+        The teacher's share of each row.
+    rows : array of shape (n,)
+        ``(1 - share) * CE(y, p_s)``.
+    gradient : array of shape (n, K)
+    curvature : array of shape (n, K)
+        A diagonal that dominates the Hessian.
+    """
+
+    def constants(t: SoftTargets) -> tuple[np.ndarray, np.ndarray]:
+        share = t.row_alpha(alpha)
+        return share, (1 - share)[:, None] * t.one_hot
+
+    share, hard = _like(logits, targets, ("label term", alpha), constants)
+    logp, p = _softmax(xp, logits)
+    rest = (1 - share)[:, None]
+    # Twice the diagonal dominates the full softmax Hessian diag(p) - p p'.
+    return share, -xp.sum(hard * logp, axis=1), rest * p - hard, 2 * rest * p * (1 - p)
 
 
 def _row_weights(logits: Any, targets: SoftTargets) -> Any:

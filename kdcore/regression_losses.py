@@ -14,7 +14,7 @@ from kdcore.losses import Blend, Loss, _like, _namespace, _row_weights
 if TYPE_CHECKING:
     from kdcore.targets import SoftTargets
 
-__all__ = ["DampedBlend", "Huber", "Quantile", "robust_scale"]
+__all__ = ["DampedBlend", "Huber", "Quantile", "TeacherBounded", "robust_scale"]
 
 #: The efficient threshold for Gaussian errors (Huber 1981), in standard deviations.
 _HUBER = 1.345
@@ -212,6 +212,75 @@ class DampedBlend(Blend):
         limit = self.threshold * scale
         damped = limit / np.maximum(gap, limit)
         return self.alpha / (self.alpha + (1 - self.alpha) * damped)
+
+
+class TeacherBounded(Loss):
+    """Follow the teacher; hear the label only where the teacher is the better one.
+
+    ``alpha * (f_s - f_t)^2 + (1 - alpha) * nu * max(0, (f_s - y)^2 - (f_t - y)^2 - margin)``: once
+    the student's error is within the margin of the teacher's, the label no longer pulls. Without
+    a teacher, or with ``alpha=0``, there is nothing to be bounded by, and it is ``(f_s - y)^2``.
+
+    The paper adds the whole of ``(f_s - y)^2`` where the bound is exceeded, hence jumps there.
+    What is added here has the same slope on both sides of the bound, and no jump.
+
+    Parameters
+    ----------
+    alpha : float, default=0.7
+    temperature : float, default=1.0
+        Must stay 1.
+    margin : float, default=0.0
+        In the square of the target's unit. Above 0 the student may err by so much more than the
+        teacher; below 0 it is to be better than the teacher by so much (the paper's m, with the
+        other sign).
+    nu : float, default=0.5
+        Weight of the bounded term, above 0.
+
+    Paper: Chen et al. 2017 (learning efficient object detection models with knowledge
+    distillation), NeurIPS.
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.7,
+        temperature: float = 1.0,
+        margin: float = 0.0,
+        nu: float = 0.5,
+    ) -> None:
+        super().__init__(alpha=alpha, temperature=temperature)
+        if not (_number(margin) and abs(margin) < float("inf")):
+            raise ParameterError(f"margin={margin!r} must be a finite number.")
+        if not (_number(nu) and 0 < nu < float("inf")):
+            raise ParameterError(f"nu={nu!r} must be a number above 0.")
+        self.margin = float(margin)
+        self.nu = float(nu)
+
+    def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
+        xp = _namespace(logits)
+        weight = _row_weights(logits, targets)
+        share, teacher, label, hard, bound = _like(logits, targets, (self,), self._constants)
+        to_teacher, to_label = logits - teacher, logits - label
+        excess = to_label * to_label - bound
+        excess = xp.where(excess > 0, excess, xp.zeros_like(excess))
+        slope = xp.where(excess > 0, to_label, xp.zeros_like(to_label))
+        rows = share * to_teacher * to_teacher + hard * excess
+        return xp.sum(weight * rows), 2 * weight * (share * to_teacher + hard * slope)
+
+    def _constants(self, targets: SoftTargets) -> tuple[np.ndarray, ...]:
+        """The teacher's share, teacher, label, the label's weight, and what it bears in silence."""
+        share = targets.row_alpha(self.alpha)
+        labels = np.where(targets.unlabeled, 0.0, targets.labels)
+        if targets.teacher is None or self.alpha == 0:
+            teacher = labels if targets.teacher is None else targets.teacher
+            return share, teacher, labels, 1 - share, np.zeros(len(targets))
+        bound = (targets.teacher - labels) ** 2 + self.margin
+        return share, targets.teacher, labels, self.nu * (1 - share), bound
+
+    def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
+        share, _, _, hard, _ = _like(logits, targets, (self,), self._constants)
+        # The label's curvature counts where it is silent too: the next step may wake it.
+        return 2 * _row_weights(logits, targets) * (share + hard)
 
 
 def _number(value: Any) -> bool:

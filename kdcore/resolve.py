@@ -198,6 +198,8 @@ def resolve_student(
         task=task,
         n_classes=n_classes,
         gradient=estimator.uses_gradient,
+        curvature=estimator.uses_curvature,
+        steps=estimator.uses_steps,
         student=name,
     )
     make_encoder(estimator.encoder)

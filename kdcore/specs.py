@@ -267,6 +267,13 @@ class LossSpec(Spec):
     target_only : bool, default=False
         Whether the loss also gives ``blend(targets)``, so that students without gradients can
         use it.
+    teacher : bool, default=True
+        False for a baseline that learns from labels alone and ignores the teacher.
+    curvature : bool, default=True
+        Whether the loss gives ``hessian_bound``, so that boosters can step by it.
+    progress : bool, default=False
+        Whether the loss changes in the course of the training (`Loss.at`), so that only students
+        that train step by step can use it.
     reference : str, default=""
         The paper, or where the formula comes from.
     """
@@ -276,11 +283,19 @@ class LossSpec(Spec):
     tasks: tuple[str, ...]
     min_classes: int = 2
     target_only: bool = False
+    teacher: bool = True
+    curvature: bool = True
+    progress: bool = False
     reference: str = ""
 
     def _validate(self) -> None:
         self._require_tasks(self.tasks)
-        self._require_flags("target_only")
+        self._require_flags("target_only", "teacher", "curvature", "progress")
+        self._require(
+            not (self.progress and self.target_only),
+            "target_only",
+            "plain targets cannot change in the course of the training; leave it at False",
+        )
         self._require(
             isinstance(self.min_classes, int) and self.min_classes >= 2,
             "min_classes",

@@ -99,7 +99,12 @@ class Student(BaseEstimator):
         The raw columns that are read; no other is ever looked at.
     """
 
+    #: Whether the student minimises the loss itself; else it is fitted to ``loss.blend``.
     uses_gradient = False
+    #: Whether it also divides by ``loss.hessian_bound``, as boosters do.
+    uses_curvature = False
+    #: Whether it trains step by step, and asks for ``loss.at(progress)`` on the way.
+    uses_steps = False
 
     alpha: float
     temperature: float
@@ -135,7 +140,11 @@ class Student(BaseEstimator):
             task=targets.task,
             n_classes=targets.n_classes,
             gradient=self.uses_gradient,
+            curvature=self.uses_curvature,
+            steps=self.uses_steps,
         )
+        if not getattr(loss, "uses_teacher", True):
+            frame, targets = _labelled(frame, targets, loss)
         self.selected_features_ = self._chosen(list(map(str, frame.columns)))
         self._all_features = list(map(str, frame.columns))
         encoder: Encoder = make_encoder(self.encoder)
@@ -349,6 +358,17 @@ def weights_of(sample_weight: Any, frame: Any) -> np.ndarray | None:
     if (weight < 0).any() or not weight.sum() > 0:
         raise DataError("sample_weight must not be negative, nor zero in every row.")
     return weight
+
+
+def _labelled(frame: Any, targets: SoftTargets, loss: Loss) -> tuple[Any, SoftTargets]:
+    """The rows with a label, without the teacher: all that a baseline may learn from."""
+    known = ~targets.unlabeled
+    if not known.any():
+        raise DataError(
+            f"the loss {type(loss).__name__} learns from labels alone, and no row has one; use a "
+            "loss that listens to the teacher, such as 'kl', or give labels."
+        )
+    return frame.loc[known], targets.plain()
 
 
 def _given(targets: SoftTargets, weight: Any, teacher: Any, *, regression: bool) -> SoftTargets:

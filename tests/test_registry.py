@@ -47,19 +47,28 @@ def test_built_in_losses_are_there_without_any_plugin() -> None:
     registry = Registry(discover(entry_points=[], environ={}))
     losses = registry.specs("loss")
     assert list(losses) == [
+        "annealing",
         "blend",
         "brier",
         "damped_blend",
+        "dist",
+        "dkd",
         "huber",
         "kl",
+        "label_smoothing",
         "logit_mse",
+        "logit_standardization",
         "quantile",
+        "teacher_bounded",
+        "tf_kd",
     ]
     assert {n for n, spec in losses.items() if spec.target_only} == {
         "blend",
         "brier",
         "damped_blend",
         "kl",
+        "label_smoothing",
+        "tf_kd",
     }
     assert losses["blend"].tasks == ("regression",)
     assert all(spec.reference for spec in losses.values())

@@ -10,7 +10,7 @@ from kdcore.builtin import kd_losses
 from kdcore.errors import ParameterError
 from kdcore.loss_choice import make_loss
 from kdcore.losses import Blend
-from kdcore.regression_losses import DampedBlend, Huber, Quantile, robust_scale
+from kdcore.regression_losses import DampedBlend, Huber, Quantile, TeacherBounded, robust_scale
 from kdcore.targets import SoftTargets
 from kdcore.testing import iter_checks
 
@@ -106,6 +106,8 @@ def test_a_prepared_loss_says_the_same_of_a_batch_as_of_all_rows():
         ("huber:delta", "write parameters as in 'huber:delta=2'"),
         ("huber:delta=wide", "delta='wide' must be a number above 0"),
         ("damped_blend:threshold=0", "threshold=0.0 must be a number above 0"),
+        ("teacher_bounded:nu=0", "nu=0.0 must be a number above 0"),
+        ("teacher_bounded:margin=inf", "margin=inf must be a finite number"),
         ("blend:delta=1", "the loss 'blend' has no parameter 'delta'. It has: none"),
     ],
 )
@@ -125,3 +127,40 @@ def test_parameters_reach_a_loss_by_its_name_and_by_a_partial():
 def test_a_student_without_gradients_is_told_which_losses_it_can_use():
     with pytest.raises(ParameterError, match="use one of blend, damped_blend"):
         make_loss("huber", alpha=0.5, temperature=1.0, task="regression", gradient=False)
+
+
+def test_a_bounded_student_hears_the_label_only_where_the_teacher_is_the_better_one():
+    labels = np.zeros(4)
+    teacher = np.array([1.0, 1.0, -1.0, 0.0])
+    student = np.array([3.0, 0.5, -0.9, 0.2])
+    targets = SoftTargets(labels=labels, teacher=teacher, provenance="given")
+    value, grad = TeacherBounded(alpha=0.5, nu=0.4).value_and_grad(student, targets)
+    heard = np.array([8.0, 0.0, 0.0, 0.04])
+    expected = 0.5 * (student - teacher) ** 2 + 0.5 * 0.4 * heard
+    assert value == pytest.approx(expected.mean())
+    slope = 0.5 * (student - teacher) + 0.5 * 0.4 * np.array([3.0, 0.0, 0.0, 0.2])
+    np.testing.assert_allclose(grad, 2 * slope / 4)
+    wide = TeacherBounded(alpha=0.5, nu=0.4, margin=0.05).value_and_grad(student, targets)[1]
+    assert wide[3] == pytest.approx(2 * 0.5 * 0.2 / 4)
+    eager = TeacherBounded(alpha=0.5, nu=0.4, margin=-0.9).value_and_grad(student, targets)[1]
+    assert eager[1] == pytest.approx(2 * (0.5 * -0.5 + 0.5 * 0.4 * 0.5) / 4)
+
+
+def test_a_bounded_loss_without_a_say_of_the_teacher_is_the_plain_squared_error():
+    """A plain student, to which a distilled one is compared, must not be bounded by anything."""
+    rng = np.random.default_rng(0)
+    labels, teacher, student = rng.standard_normal((3, 20))
+    plain = Blend().value_and_grad(student, SoftTargets(labels=labels))[0]
+    taught = SoftTargets(labels=labels, teacher=teacher, provenance="given")
+    for loss, targets in (
+        (TeacherBounded(alpha=0.0), taught),
+        (TeacherBounded(alpha=0.7), SoftTargets(labels=labels)),
+    ):
+        assert loss.value_and_grad(student, targets)[0] == pytest.approx(plain)
+
+
+def test_the_bound_has_no_jump_at_which_a_line_search_would_stop():
+    targets = SoftTargets(labels=[0.0], teacher=[1.0], provenance="given")
+    loss = TeacherBounded(alpha=0.2)
+    near = [loss.value_and_grad(np.array([z]), targets)[0] for z in (1 - 1e-9, 1 + 1e-9)]
+    assert near[0] == pytest.approx(near[1], abs=1e-8)

@@ -19,10 +19,15 @@ __all__ = ["loss_checks", "loss_spec_checks"]
 
 def loss_checks(case: LossCase) -> Iterator[Callable[[LossCase], None]]:
     """The checks that apply to a loss in one task."""
+    yield check_claims_are_those_of_the_spec
+    yield check_progress_as_claimed
     yield check_stays_finite
     yield check_weights_count_rows
-    yield check_alpha_shares_between_teacher_and_label
-    yield check_rows_without_label_feel_the_teacher_only
+    if case.spec.teacher:
+        yield check_alpha_shares_between_teacher_and_label
+        yield check_rows_without_label_feel_the_teacher_only
+    else:
+        yield check_a_baseline_hears_labels_alone
     yield check_plain_targets_as_claimed
     yield check_wrong_parameters_are_refused
     yield check_temperature_counts_or_is_refused
@@ -42,14 +47,81 @@ def check_tasks_suit_min_classes(spec: LossSpec) -> None:
         )
 
 
+def check_claims_are_those_of_the_spec(case: LossCase) -> None:
+    """The class of a loss says the same of itself as its spec: whether it uses the teacher, gives
+    its curvature, and follows the progress of the training."""
+    loss = case.make()
+    for own, claim in (
+        ("uses_teacher", "teacher"),
+        ("has_curvature", "curvature"),
+        ("uses_progress", "progress"),
+    ):
+        said, claimed = getattr(loss, own), getattr(case.spec, claim)
+        if said is not claimed:
+            raise Violation(
+                f"{own}={said!r} in the loss and {claim}={claimed!r} in the spec",
+                f"give both the same; {own} is a class attribute of the loss",
+            )
+
+
+def check_progress_as_claimed(case: LossCase) -> None:
+    """If the spec says progress, at(progress) gives another loss at the start than at the end,
+    leaves the one it is called on as it is, and refuses a progress outside [0, 1]; else it
+    returns the loss itself."""
+    loss, logits, targets = case.make(), case.logits(), case.targets()
+    if not case.spec.progress:
+        if loss.at(0.0) is not loss or loss.at(1.0) is not loss:
+            raise Violation("another loss from at, but progress=False", "set progress=True")
+        return
+    before = loss.value_and_grad(logits.copy(), targets)[1]
+    grads = []
+    for progress in (0.0, 1.0):
+        grads.append(loss.at(progress).value_and_grad(logits.copy(), targets)[1])
+        if not np.array_equal(before, loss.value_and_grad(logits.copy(), targets)[1]):
+            raise Violation(
+                f"another gradient of the loss after at({progress:g})", "change a copy of the loss"
+            )
+    if np.allclose(*grads):
+        raise Violation("the same gradient at progress 0 and 1", "leave progress at False")
+    for wrong in (-0.1, 1.1, float("nan")):
+        try:
+            loss.at(wrong)
+        except ParameterError:
+            continue
+        raise Violation(f"progress={wrong} is taken", "raise a ParameterError outside [0, 1]")
+
+
+def check_a_baseline_hears_labels_alone(case: LossCase) -> None:
+    """A baseline (teacher=False) gives the same whatever the teacher says, and rows without a
+    label have no effect."""
+    logits, targets = case.logits(), case.targets()
+    known = ~targets.unlabeled
+    for loss in case.makes():
+        value, grad = loss.value_and_grad(logits.copy(), targets)
+        other = case.targets(teacher=case.targets(seed=7).teacher)
+        taught, _ = loss.value_and_grad(logits.copy(), other)
+        fewer, part = loss.value_and_grad(logits[known], targets.plain())
+        if abs(float(value) - float(taught)) > 1e-9:
+            raise Violation(
+                f"values of {float(value):.6g} and {float(taught):.6g} for two teachers",
+                "use targets.labels alone, or set teacher=True",
+            )
+        same = np.allclose(np.asarray(grad)[known], part, rtol=1e-7, atol=1e-12)
+        if abs(float(value) - float(fewer)) > 1e-9 or not same or np.asarray(grad)[~known].any():
+            raise Violation(
+                f"values of {float(value):.6g} and {float(fewer):.6g} with such rows and without",
+                "give them the weight 0, and divide by the weight of the other rows",
+            )
+
+
 def check_stays_finite(case: LossCase) -> None:
     """Value and gradient are finite, also where student and teacher are sure of themselves."""
     n_rows = len(case.targets())
     sure = case.logits(1)
     if case.n_classes:
         sure = np.eye(case.n_classes)[np.arange(n_rows) % case.n_classes]
-    for loss in case.makes():
-        for logits in (case.logits(), 1000.0 * case.logits()):
+    for loss in case.phases():
+        for logits in (case.logits(), 1000.0 * case.logits(), 0.0 * case.logits()):
             for targets in (case.targets(), case.targets(teacher=sure)):
                 value, grad = loss.value_and_grad(logits, targets)
                 if not np.isfinite(float(value)) or not np.isfinite(grad).all():
@@ -169,7 +241,8 @@ def check_arguments_are_left_alone(case: LossCase) -> None:
     logits, targets = case.logits(), case.targets()
     loss = case.make()
     loss.value_and_grad(logits, targets)
-    loss.hessian_bound(logits, targets)
+    if case.spec.curvature:
+        loss.hessian_bound(logits, targets)
     if case.spec.target_only:
         loss.blend(targets)
     fresh = case.targets()

@@ -27,8 +27,10 @@ def calculus_checks(case: LossCase) -> Iterator[Callable[[LossCase], None]]:
     yield check_gradient_is_the_derivative
     if _namespaces():
         yield check_other_arrays_give_the_same
-    yield check_best_where_student_is_teacher
-    yield check_hessian_bound
+    if case.spec.teacher:
+        yield check_best_where_student_is_teacher
+    if case.spec.curvature:
+        yield check_hessian_bound
     if case.spec.target_only:
         yield check_plain_targets_minimise_the_loss
 
@@ -51,7 +53,7 @@ def check_gradient_is_like_the_logits(case: LossCase) -> None:
 def check_gradient_is_the_derivative(case: LossCase) -> None:
     """The gradient is the derivative of the value: central finite differences say the same."""
     logits, targets = case.logits(), case.targets()
-    for loss in case.makes():
+    for loss in case.phases():
         grad = np.asarray(loss.value_and_grad(logits.copy(), targets)[1])
         numeric = np.zeros_like(logits)
         for place in np.ndindex(logits.shape):
@@ -67,7 +69,7 @@ def check_other_arrays_give_the_same(case: LossCase) -> None:
     logits = case.logits()
     for name in _namespaces():
         xp = importlib.import_module(name)
-        for loss in case.makes():
+        for loss in case.phases():
             wanted = np.asarray(loss.value_and_grad(logits.copy(), case.targets())[1])
             given = xp.asarray(logits)
             grad = loss.value_and_grad(given, case.targets())[1]
@@ -95,7 +97,7 @@ def check_hessian_bound(case: LossCase) -> None:
     """hessian_bound is finite, positive, of the shape of the logits, and nowhere below the second
     derivative of the value: boosted trees divide by it."""
     logits, targets = case.logits(), case.targets()
-    for loss in case.makes():
+    for loss in case.phases():
         bound = np.asarray(loss.hessian_bound(logits.copy(), targets))
         if bound.shape != logits.shape or not (np.isfinite(bound).all() and (bound > 0).all()):
             raise Violation(

@@ -34,6 +34,7 @@ def student_checks(case: ModelCase) -> Iterator[Callable[[ModelCase], None]]:
     yield check_alpha_of_one_follows_the_teacher
     yield check_temperature_is_used_or_refused
     yield check_loss_is_used
+    yield check_curvature_and_steps_as_declared
     yield check_rows_of_weight_zero_are_absent
 
 
@@ -188,6 +189,37 @@ def check_loss_is_used(case: ModelCase) -> None:
     if wanted not in asked:
         raise Violation(
             f"{wanted} was never called", f"fit by the loss that fit_encoded gets: loss.{wanted}"
+        )
+
+
+def check_curvature_and_steps_as_declared(case: ModelCase) -> None:
+    """A student asks its loss for hessian_bound only if it has uses_curvature, and for at(progress)
+    at several points of the training, the start among them, if it has uses_steps: so that losses
+    without a curvature, and losses that change on the way, meet only students they work with."""
+    bounds, points = [], set()
+    kind: type[Any] = KL if case.classifies else Blend
+
+    class Recording(kind):
+        def hessian_bound(self, logits: Any, targets: Any) -> Any:
+            bounds.append(1)
+            return super().hessian_bound(logits, targets)
+
+        def at(self, progress: float) -> Any:
+            points.add(float(progress))
+            return self
+
+    model = case.make(loss=lambda **params: Recording(**params))
+    model.fit(case.data.X, tiny_targets(case.data))
+    if model.uses_curvature is not bool(bounds):
+        raise Violation(
+            f"{len(bounds)} calls of hessian_bound and uses_curvature={model.uses_curvature!r}",
+            "set the class attribute uses_curvature to what fit_encoded does",
+        )
+    stepwise = len(points) >= 3 and min(points) == 0 and max(points) <= 1
+    if model.uses_steps and not stepwise:
+        raise Violation(
+            f"uses_steps=True and {len(points)} points of progress",
+            "call loss.at(steps done / all steps) before each step or block of steps",
         )
 
 

@@ -49,6 +49,13 @@ class LossCase:
                     if temperature == 1:
                         raise
 
+    def phases(self) -> Iterator[Any]:
+        """`makes`, and where the loss follows the training each of them at several points."""
+        for loss in self.makes():
+            yield loss
+            if self.spec.progress:
+                yield from (loss.at(progress) for progress in (0.0, 0.4, 1.0))
+
     def logits(self, seed: int = 0, n_rows: int = 12) -> np.ndarray:
         """Random logits (n, K), or values (n,)."""
         shape = (n_rows, self.n_classes) if self.n_classes else (n_rows,)

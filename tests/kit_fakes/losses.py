@@ -6,6 +6,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from kit_fakes.shared import says
 
+from kdcore.errors import ParameterError
 from kdcore.losses import KL, Blend, Loss
 from kdcore.targets import SoftTargets
 
@@ -39,7 +40,84 @@ class HealthyMargins(Loss):
         return xp.sum(weight * (logits - goal) ** 2) / 2, weight * (logits - goal)
 
 
-HEALTHY = [HealthyLoss, HealthyLossOfValues, HealthyMargins]
+@says(curvature=False, min_classes=3)
+class HealthyAngle(HealthyMargins):
+    """A loss that gives no curvature."""
+
+    has_curvature = False
+
+    def hessian_bound(self, logits, targets):
+        raise ParameterError("HealthyAngle has no bound of its curvature; use loss='kl'.")
+
+
+@says(target_only=True, teacher=False)
+class HealthyBaseline(Loss):
+    """Cross-entropy to the label, whatever the teacher says."""
+
+    role = "loss"
+    tasks = ("multiclass",)
+    uses_teacher = False
+
+    def value_and_grad(self, logits, targets):
+        known, weight = self._plain(targets)
+        xp = array_namespace(logits)
+        share = xp.asarray(weight, dtype=logits.dtype)
+        value, grad = KL(alpha=0.0).value_and_grad(logits, known)
+        return value, grad * share
+
+    def hessian_bound(self, logits, targets):
+        known, _ = self._plain(targets)
+        return KL(alpha=0.0).hessian_bound(logits, known) + 1e-9
+
+    def blend(self, targets):
+        return np.where(targets.unlabeled[:, None], 1 / targets.n_classes, targets.one_hot)
+
+    def _plain(self, targets):
+        known = ~targets.unlabeled
+        plain = _replaced(
+            targets,
+            labels=np.where(known, targets.labels, 0),
+            teacher=None,
+            sample_weight=targets.sample_weight * known,
+            provenance="none",
+        )
+        return plain, known[:, None].astype(float)
+
+
+@says(progress=True)
+class HealthySchedule(Loss):
+    """The teacher's share falls to that of alpha in the course of the training."""
+
+    role = "loss"
+    tasks = ("multiclass",)
+    uses_progress = True
+
+    def __init__(self, **params):
+        super().__init__(**params)
+        self.now = self.alpha
+
+    def at(self, progress):
+        if not 0 <= progress <= 1:
+            raise ParameterError(f"progress={progress!r} must lie in [0, 1].")
+        twin = type(self)(alpha=self.alpha, temperature=self.temperature)
+        twin.now = 1 - progress * (1 - self.alpha)
+        return twin
+
+    def value_and_grad(self, logits, targets):
+        return KL(alpha=self.now).value_and_grad(logits, targets)
+
+    def hessian_bound(self, logits, targets):
+        return KL(alpha=self.now).hessian_bound(logits, targets)
+
+
+HEALTHY = [
+    HealthyLoss,
+    HealthyLossOfValues,
+    HealthyMargins,
+    HealthyAngle,
+    HealthyBaseline,
+    HealthySchedule,
+]
 
 
 class OneTask(HealthyLoss):
@@ -50,6 +128,89 @@ class OneTask(HealthyLoss):
 class TwoClassesRefused(OneTask):
     breaks = "check_tasks_suit_min_classes"
     tasks = ("binary", "multiclass")
+
+
+class CurvatureUnclaimed(OneTask):
+    """Boosters would be offered it, and refused later by the loss itself."""
+
+    breaks = "check_claims_are_those_of_the_spec"
+    has_curvature = False
+
+
+class TeacherUnclaimed(OneTask):
+    breaks = "check_claims_are_those_of_the_spec"
+    uses_teacher = False
+
+
+class ProgressUnclaimed(OneTask):
+    """Students that train in one go would be offered it."""
+
+    breaks = "check_progress_as_claimed"
+
+    def at(self, progress):
+        return type(self)(alpha=self.alpha * (1 - progress), temperature=self.temperature)
+
+
+@says(progress=True)
+class NeverMoves(HealthySchedule):
+    breaks = "check_progress_as_claimed"
+
+    def at(self, progress):
+        return self
+
+
+class MovesInPlace(HealthySchedule):
+    """A student's `at(1.0)`, by which it compares weights, would end the training for all."""
+
+    breaks = "check_progress_as_claimed"
+
+    def at(self, progress):
+        self.now = super().at(progress).now
+        return super().at(progress)
+
+
+class TakesAnyProgress(HealthySchedule):
+    breaks = "check_progress_as_claimed"
+
+    def at(self, progress):
+        return super().at(min(max(progress, 0.0), 1.0))
+
+
+class HearsTheTeacherAfterAll(HealthyBaseline):
+    breaks = "check_a_baseline_hears_labels_alone"
+
+    def value_and_grad(self, logits, targets):
+        value, grad = super().value_and_grad(logits, targets)
+        if targets.teacher is None:
+            return value, grad
+        part, slope = KL(alpha=1.0).value_and_grad(logits, _replaced(targets))
+        return value + 0.1 * part, grad + 0.1 * slope
+
+    def hessian_bound(self, logits, targets):
+        bound = super().hessian_bound(logits, targets)
+        return bound + KL(alpha=1.0).hessian_bound(logits, targets)
+
+    def blend(self, targets):
+        # What minimises both terms together.
+        if targets.teacher is None:
+            return super().blend(targets)
+        weight = targets.sample_weight
+        known = ~targets.unlabeled
+        own = (weight * known / weight[known].sum())[:, None] * targets.one_hot
+        both = own + 0.1 * (weight / weight.sum())[:, None] * targets.teacher
+        return both / both.sum(axis=1, keepdims=True)
+
+
+class CountsRowsWithoutLabel(HealthyBaseline):
+    """More rows without a label would make the penalty of a student count for more."""
+
+    breaks = "check_a_baseline_hears_labels_alone"
+
+    def value_and_grad(self, logits, targets):
+        value, grad = super().value_and_grad(logits, targets)
+        weight = targets.sample_weight
+        known = float(weight[~targets.unlabeled].sum() / weight.sum())
+        return value * known, grad * known
 
 
 class Overflows(OneTask):
@@ -206,6 +367,14 @@ def _replaced(targets, **changes):
 
 BROKEN = [
     TwoClassesRefused,
+    CurvatureUnclaimed,
+    TeacherUnclaimed,
+    ProgressUnclaimed,
+    NeverMoves,
+    MovesInPlace,
+    TakesAnyProgress,
+    HearsTheTeacherAfterAll,
+    CountsRowsWithoutLabel,
     Overflows,
     WeightsIgnored,
     AlwaysHearsTheTeacher,

@@ -219,6 +219,26 @@ class HasALossOfItsOwn(OneTask):
         super().fit_encoded(Z, targets, KL(alpha=loss.alpha, temperature=loss.temperature))
 
 
+class HidesItsCurvature(OneTask):
+    """It would divide by a bound that not every loss has."""
+
+    breaks = "check_curvature_and_steps_as_declared"
+
+    def fit_encoded(self, Z, targets, loss):
+        loss.hessian_bound(np.zeros((len(Z), targets.n_classes)), targets)
+        super().fit_encoded(Z, targets, loss)
+
+
+class StepsInSilence(OneTask):
+    """It would train a loss that changes on the way as if the training never went on."""
+
+    breaks = "check_curvature_and_steps_as_declared"
+    uses_steps = True
+
+    def fit_encoded(self, Z, targets, loss):
+        super().fit_encoded(Z, targets, loss.at(0.0))
+
+
 class KeepsRowsOfWeightZero(OneTask):
     breaks = "check_rows_of_weight_zero_are_absent"
 
@@ -307,6 +327,8 @@ BROKEN = [
     HardlyHearsTheTeacher,
     ForgetsTheTemperature,
     HasALossOfItsOwn,
+    HidesItsCurvature,
+    StepsInSilence,
     KeepsRowsOfWeightZero,
     RefusesGaps,
     RefusesUnseenCategories,

@@ -51,6 +51,7 @@ class _LightGBMStudent:
     """
 
     uses_gradient = True
+    uses_curvature = True
 
     model_: lightgbm.Booster
     base_: np.ndarray

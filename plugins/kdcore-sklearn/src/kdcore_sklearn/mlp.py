@@ -70,6 +70,7 @@ class _MLPStudent:
     """
 
     uses_gradient = True
+    uses_steps = True
 
     encoder_: Any
     model_: MLPClassifier | MLPRegressor

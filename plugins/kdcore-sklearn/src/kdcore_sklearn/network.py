@@ -163,13 +163,20 @@ def train(
     -------
     steps : int
     values : list of float
-        The loss on held-out rows, or of the training rows' last batch, over the course.
+        The loss on held-out rows, or of the training rows' last batch, over the course. On
+        held-out rows it is the loss of the training's end, for losses that change on the way.
     """
     to_logits, to_output = logits
     order = rng.permutation(len(Z))
     held, rows = order[: plan.held], order[plan.held :]
     Z_held, targets_held = Z[held], targets.take(held) if plan.held else targets
     Z, targets = Z[rows], targets.take(rows)
+    # Only the loss at the end of the training can compare weights of different moments.
+    # A user's own loss need not know that losses can change.
+    at = getattr(loss, "at", lambda progress: loss)
+    taught = targets.teacher is not None
+    final, changing = at(1.0), taught and getattr(loss, "uses_progress", False)
+    block = max(1, plan.steps // 50)
     n_batches = max(1, -(-len(rows) // plan.batch))
     edges = np.linspace(0, len(rows), n_batches + 1).astype(int)
     batch_weight = float(np.sum(targets.sample_weight)) / n_batches
@@ -178,16 +185,18 @@ def train(
     moments = np.zeros_like(flat), np.zeros_like(flat)
     decay = _like_weights(network, plan.l2)
     values: list[float] = []
-    part, unit = targets, 0.0
+    part, unit, now = targets, 0.0, loss
     for step in range(plan.steps):
         i = step % n_batches
+        if step % block == 0:
+            now = at(step / plan.steps)
         if n_batches > 1:
             if i == 0:
                 shuffled = rng.permutation(len(rows))
                 Z, targets = Z[shuffled], targets.take(shuffled)
             part = targets.take(slice(edges[i], edges[i + 1]))
         layers = network.forward(Z[edges[i] : edges[i + 1]])
-        value, grad = loss.value_and_grad(to_logits(layers[-1]), part)
+        value, grad = now.value_and_grad(to_logits(layers[-1]), part)
         if not step:
             # Targets in any unit: Adam is blind to the scale of gradients, but for its epsilon.
             unit = 1.0 / max(float(np.abs(grad).sum()), 1e-300)
@@ -197,18 +206,18 @@ def train(
         rate = plan.learning_rate * 0.5 * (1 + np.cos(np.pi * step / plan.steps))
         _adam(flat, network.backward(layers, grad), *moments, decay, rate, step + 1)
         mean += np.float32(max(_AVERAGING, 1 / (step + 1))) * (flat - mean)
-        if (step + 1) % max(1, plan.steps // 50) and step + 1 < plan.steps:
+        if (step + 1) % block and step + 1 < plan.steps:
             continue
         if plan.held:
             last = flat.copy()
             flat[:] = mean
-            value = loss.value_and_grad(to_logits(network.forward(Z_held)[-1]), targets_held)[0]
+            value = final.value_and_grad(to_logits(network.forward(Z_held)[-1]), targets_held)[0]
             flat[:] = last
         values.append(float(value))
         if values[-1] < best or not plan.held:
             best, best_at = values[-1], step
             best_mean[:] = mean
-        elif step - best_at > _PATIENCE * plan.steps:
+        elif step - best_at > _PATIENCE * plan.steps and not changing:
             break
     flat[:] = best_mean
     return step + 1, values

@@ -41,6 +41,7 @@ class _XGBoostStudent:
     """
 
     uses_gradient = True
+    uses_curvature = True
 
     def __init__(
         self,
