@@ -166,6 +166,8 @@ class StudentSpec(Spec):
         Name of the encoder that turns raw columns into the student's input.
     exports : tuple of str, default=()
         Formats besides Python that the student can be written to, for instance ``("onnx",)``.
+    input : {"table", "image"}, default="table"
+        With ``"image"`` the columns must be the pixels of pictures.
     counterpart : str, optional
         Name of the student that stands in for tasks this one lacks, as ``ridge`` does for
         ``logistic_regression`` in regression.
@@ -178,6 +180,7 @@ class StudentSpec(Spec):
     embedded_selection: bool = False
     encoder: str = "standard"
     exports: tuple[str, ...] = ()
+    input: str = "table"
     counterpart: str | None = None
 
     def _validate(self) -> None:
@@ -193,6 +196,7 @@ class StudentSpec(Spec):
             "exports",
             "use a tuple of format names such as ('onnx',)",
         )
+        self._require(self.input in ("table", "image"), "input", "use 'table' or 'image'")
         self._require(
             self.counterpart is None
             or (isinstance(self.counterpart, str) and bool(_NAME.match(self.counterpart))),

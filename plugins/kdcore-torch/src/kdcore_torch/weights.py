@@ -1,4 +1,4 @@
-"""All weights of a network as two flat arrays, so that a step is a few operations on each.
+"""All weights of a network as one flat array, so that a step is a few operations on it.
 
 An optimiser, a norm and a running mean over dozens of small tensors cost more than the matrix
 products of a small network.
@@ -18,7 +18,7 @@ class FlatWeights:
     Parameters
     ----------
     module : torch.nn.Module
-        Its parameters become views of the flat arrays.
+        Its parameters become views of the flat array.
     l2 : float
         Decoupled weight decay of matrices and filters; biases and norms have none.
     learning_rate : float
@@ -30,40 +30,39 @@ class FlatWeights:
         self, module: nn.Module, *, l2: float, learning_rate: float, averaging: float
     ) -> None:
         trained = [p for p in module.parameters() if p.requires_grad]
-        groups = ([p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1])
-        self.flats = [_flattened(group) for group in groups if group]
-        decays = [decay for group, decay in zip(groups, (l2, 0.0), strict=True) if group]
+        self.flat = _flattened(trained)
         self.buffers = [b for b in module.buffers() if b.is_floating_point()]
         self.averaging = averaging
-        self._options = [
-            {"params": [flat], "weight_decay": decay}
-            for flat, decay in zip(self.flats, decays, strict=True)
-        ]
         self._learning_rate = learning_rate
+        self._l2 = l2
+        #: 1 for what decays.
+        self._decayed = torch.cat(
+            [torch.full((p.numel(),), float(p.ndim > 1), device=p.device) for p in trained]
+        )
         self.restart()
 
     def restart(self) -> None:
         """Forget the optimiser's moments, and begin the running mean anew."""
-        options = [dict(option) for option in self._options]
-        self.optimiser = torch.optim.AdamW(options, lr=self._learning_rate, fused=True)
+        self.optimiser = torch.optim.AdamW(
+            [self.flat], lr=self._learning_rate, weight_decay=0.0, fused=True
+        )
         self.mean = self.copy()
         self._steps = 0
 
     def copy(self) -> list[torch.Tensor]:
         """Weights and buffers (such as those of batch norm) as they are now."""
-        return [t.detach().clone() for t in (*self.flats, *self.buffers)]
+        return [t.detach().clone() for t in (self.flat, *self.buffers)]
 
     @torch.no_grad()
     def put(self, values: list[torch.Tensor]) -> None:
         """Set weights and buffers to what `copy` returned, or to the running mean."""
-        for target, source in zip((*self.flats, *self.buffers), values, strict=True):
+        for target, source in zip((self.flat, *self.buffers), values, strict=True):
             target.copy_(source)
 
     def clear(self) -> None:
         """Set gradients to 0."""
-        for flat in self.flats:
-            assert flat.grad is not None
-            flat.grad.zero_()
+        assert self.flat.grad is not None
+        self.flat.grad.zero_()
 
     @torch.no_grad()
     def step(self, rate: float, clip: float | None) -> None:
@@ -77,12 +76,12 @@ class FlatWeights:
             Largest Euclidean norm of the gradient (Pascanu et al. 2013, arXiv:1211.5063).
         """
         if clip is not None:
-            grads = [flat.grad for flat in self.flats if flat.grad is not None]
-            norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g)
-                                                         for g in grads]))  # fmt: skip
-            factor = (clip / (norm + 1e-12)).clamp(max=1.0)
-            for grad in grads:
-                grad.mul_(factor)
+            assert self.flat.grad is not None
+            norm = float(torch.linalg.vector_norm(self.flat.grad))
+            if norm > clip:
+                self.flat.grad.mul_(clip / norm)
+        if self._l2:
+            self.flat.addcmul_(self.flat, self._decayed, value=-rate * self._l2)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.step()
@@ -90,10 +89,10 @@ class FlatWeights:
         if self.averaging:
             # Polyak, Juditsky 1992; the first steps count alike, so that no bias is left.
             share = max(1 - self.averaging, 1 / self._steps)
-            for mean, now in zip(self.mean, (*self.flats, *self.buffers), strict=True):
+            for mean, now in zip(self.mean, (self.flat, *self.buffers), strict=True):
                 mean.lerp_(now.detach(), share)
         else:
-            self.mean = [t.detach() for t in (*self.flats, *self.buffers)]
+            self.mean = [t.detach() for t in (self.flat, *self.buffers)]
 
 
 def _flattened(group: list[nn.Parameter]) -> nn.Parameter:
