@@ -210,6 +210,8 @@ class StudentSpec(Spec):
         Name of the encoder that turns raw columns into the student's input.
     exports : tuple of str, default=()
         Formats besides Python that the student can be written to, for instance ``("onnx",)``.
+    input : {"table", "image"}, default="table"
+        With ``"image"`` the columns must be the pixels of pictures.
     counterpart : str, optional
         Name of the student that stands in for tasks this one lacks, as ``ridge`` does for
         ``logistic_regression`` in regression.
@@ -225,6 +227,7 @@ class StudentSpec(Spec):
     embedded_selection: bool = False
     encoder: str = "standard"
     exports: tuple[str, ...] = ()
+    input: str = "table"
     counterpart: str | None = None
     recipe: StudentRecipe | None = None
 
@@ -247,6 +250,7 @@ class StudentSpec(Spec):
             "exports",
             "use a tuple of format names such as ('onnx',)",
         )
+        self._require(self.input in ("table", "image"), "input", "use 'table' or 'image'")
         self._require(
             self.counterpart is None
             or (isinstance(self.counterpart, str) and bool(_NAME.match(self.counterpart))),

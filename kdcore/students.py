@@ -155,7 +155,11 @@ class Student(BaseEstimator):
         self.encoder_ = encoder
         prepare = getattr(loss, "prepared", None)
         ready = loss if prepare is None else prepare(targets)
-        self.fit_encoded(encoder.transform(frame), targets, ready)
+        self.fit_encoded(self._encode(frame), targets, ready)
+
+    def _encode(self, frame: Any) -> np.ndarray:
+        """The encoded training rows; a student may keep those of large tables on disk."""
+        return np.asarray(self.encoder_.transform(frame))
 
     def _chosen(self, names: list[str]) -> list[str]:
         if self.features is None:

@@ -1,0 +1,289 @@
+"""Training of any network on any loss: tensors, index-permuted batches, and one flat AdamW."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from kdcore.errors import FitError
+from kdcore_torch.batches import BatchTargets
+from kdcore_torch.devices import autocast, threads
+from kdcore_torch.rows import chunks
+from kdcore_torch.weights import FlatWeights
+
+if TYPE_CHECKING:
+    from kdcore import Loss, SoftTargets
+
+__all__ = ["SCHEDULES", "History", "Training", "outputs", "train"]
+
+#: The loss on held-out rows is looked at so often.
+_LOOKS = 50
+#: Steps by which a number of threads is judged, after as many others to warm up.
+_TRIED = 20
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    # Loshchilov, Hutter 2017, arXiv:1608.03983 (without restarts).
+    "cosine": lambda t: 0.5 * (1 + math.cos(math.pi * t)),
+    # Smith, Topin 2019, arXiv:1708.07120: up for 30 % of the steps, then down.
+    "one_cycle": lambda t: (
+        0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * t / 0.3))
+        if t < 0.3
+        else 0.5 * (1 + math.cos(math.pi * (t - 0.3) / 0.7))
+    ),
+    "constant": lambda t: 1.0,
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train.
+
+    Parameters
+    ----------
+    steps : int
+        Most gradient steps.
+    batch : int
+        Rows of a step, about.
+    learning_rate : float
+        The largest; `SCHEDULES` tell its course.
+    schedule : str
+    l2 : float
+        Decoupled weight decay.
+    clip : float or None
+        Largest norm of a gradient.
+    averaging : float
+        Of the weights; 0 for none.
+    held : int
+        Rows that are not trained on but decide when to stop and which weights to keep.
+    patience : float
+        Training stops after this share of all steps without a better value on held-out rows.
+    device : torch.device
+    precision : str
+    threads : int
+        Most threads on a CPU. More than one are used only where the first steps show that they
+        are faster and give the same bits.
+    seed : int
+    on_step : callable or None
+        Called with steps done, steps in all, and the loss, about 50 times.
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float
+    schedule: str
+    l2: float
+    clip: float | None
+    averaging: float
+    held: int
+    patience: float
+    device: torch.device
+    precision: str
+    threads: int
+    seed: int
+    on_step: Callable[[int, int, float], Any] | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """What came of a training: steps done, values of the loss in its course, threads used."""
+
+    steps: int
+    values: list[float]
+    threads: int
+
+
+def train(
+    module: nn.Module,
+    Z: np.ndarray,
+    rows: np.ndarray,
+    targets: SoftTargets,
+    loss: Loss,
+    to_logits: Callable[[torch.Tensor], torch.Tensor],
+    plan: Training,
+) -> History:
+    """Minimise a loss, in place; the network ends on the CPU, ready to predict.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        From encoded rows (b, d) to outputs.
+    Z : array of shape (n, d), float32
+        In memory, or mapped from a file; batches are copied from it.
+    rows : int array of shape (m,)
+        Positions in ``Z`` to train on.
+    targets : SoftTargets of m rows
+    loss : Loss
+    to_logits : callable
+        From outputs to what the loss reads, differentiable.
+    plan : Training
+
+    Raises
+    ------
+    FitError
+        When the loss stops being a finite number.
+    """
+    module.to(plan.device).train()
+    with threads(1 if plan.device.type == "cpu" else torch.get_num_threads()):
+        course = _Course(module, Z, rows, targets, loss, to_logits, plan)
+        number = _best_threads(course) if plan.device.type == "cpu" and plan.threads > 1 else 1
+        torch.set_num_threads(number)
+        steps, values = course.run()
+    course.weights.put(course.kept)
+    for part in module.modules():
+        if hasattr(part, "generator"):
+            part.generator = None
+    for parameter in module.parameters():
+        # Weights of their own memory, without the gradients.
+        parameter.data, parameter.grad = parameter.data.clone(), None
+    module.to("cpu").eval()
+    return History(steps, values, number)
+
+
+class _Course:
+    """The state of one training."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        Z: np.ndarray,
+        rows: np.ndarray,
+        targets: SoftTargets,
+        loss: Loss,
+        to_logits: Callable[[torch.Tensor], torch.Tensor],
+        plan: Training,
+    ) -> None:
+        self.module, self.loss, self.to_logits, self.plan = module, loss, to_logits, plan
+        self.rng = np.random.default_rng(plan.seed)
+        order = self.rng.permutation(len(rows))
+        held, kept = order[: plan.held], order[plan.held :]
+        table = torch.from_numpy(Z)
+        self.table = table if isinstance(Z, np.memmap) else table.to(plan.device)
+        self.rows = torch.from_numpy(rows[kept])
+        self.held = self._read(torch.from_numpy(rows[held]))
+        self.held_targets = targets.take(held) if plan.held else None
+        self.batches = BatchTargets(targets.take(kept), loss)
+        self.weight = self.batches.targets.sample_weight
+        n_batches = max(1, -(-len(kept) // plan.batch))
+        self.edges = np.linspace(0, len(kept), n_batches + 1).astype(int).tolist()
+        self.batch_weight = float(self.weight.sum()) / n_batches
+        self.weights = FlatWeights(
+            module, l2=plan.l2, learning_rate=plan.learning_rate, averaging=plan.averaging
+        )
+        self.kept = self.weights.copy()
+        self.unit = 0.0
+        self.seed()
+
+    def seed(self) -> None:
+        """Start the draws of random layers anew."""
+        generator = torch.Generator(self.plan.device)
+        generator.manual_seed(self.plan.seed)
+        for part in self.module.modules():
+            if hasattr(part, "generator"):
+                part.generator = generator
+
+    def step(self, which: torch.Tensor, rate: float) -> torch.Tensor:
+        """One gradient step on rows ``which`` (positions among those that are trained on)."""
+        x = self._read(self.rows[which])
+        with autocast(self.plan.device, self.plan.precision):
+            output = self.module(x)
+        logits = self.to_logits(output.float())
+        if not self.unit:
+            self._start(output, logits, which)
+        part = self.batches.take(which)
+        value, grad = self.loss.value_and_grad(logits.detach(), part)
+        # A batch's gradient is a mean; heavier batches count for more.
+        share = self.unit * float(part.sample_weight.sum()) / self.batch_weight
+        self.weights.clear()
+        logits.backward(torch.as_tensor(grad) * share)
+        self.weights.step(rate, self.plan.clip)
+        return torch.as_tensor(value)
+
+    def run(self) -> tuple[int, list[float]]:
+        """Train to the end; `kept` then holds the best weights."""
+        plan, n_batches = self.plan, len(self.edges) - 1
+        rate, look = SCHEDULES[plan.schedule], max(1, plan.steps // _LOOKS)
+        best, best_at, values = math.inf, 0, []
+        shuffled = torch.arange(len(self.rows))
+        for step in range(plan.steps):
+            i = step % n_batches
+            if i == 0 and n_batches > 1:
+                shuffled = torch.from_numpy(self.rng.permutation(len(self.rows)))
+            which = shuffled[self.edges[i] : self.edges[i + 1]]
+            value = self.step(which, plan.learning_rate * rate(step / plan.steps))
+            if (step + 1) % look and step + 1 < plan.steps:
+                continue
+            values.append(self._held_loss() if plan.held else float(value))
+            if plan.on_step is not None:
+                plan.on_step(step + 1, plan.steps, values[-1])
+            if not math.isfinite(values[-1]):
+                raise FitError(
+                    f"the loss is {values[-1]} after {step + 1} steps; lower "
+                    f"learning_rate_init (now {plan.learning_rate:g})."
+                )
+            if values[-1] < best or not plan.held:
+                best, best_at = values[-1], step
+                self.kept = [mean.clone() for mean in self.weights.mean]
+            elif step - best_at > plan.patience * plan.steps:
+                break
+        return step + 1, values
+
+    def _start(self, output: torch.Tensor, logits: torch.Tensor, which: torch.Tensor) -> None:
+        self.batches.prepare(logits.detach(), which)
+        _, grad = self.loss.value_and_grad(logits.detach(), self.batches.take(which))
+        # The size of gradients depends on the loss and on the unit of what is predicted; clipping
+        # and AdamW's epsilon should not.
+        (slope,) = torch.autograd.grad(logits, output, torch.as_tensor(grad), retain_graph=True)
+        self.unit = 1.0 / max(float(slope.abs().sum()), 1e-300)
+
+    def _held_loss(self) -> float:
+        now = self.weights.copy()
+        self.weights.put(self.weights.mean)
+        logits = self.to_logits(self._outputs(self.held))
+        self.weights.put(now)
+        return float(self.loss.value_and_grad(logits, self.held_targets)[0])
+
+    def _outputs(self, x: torch.Tensor) -> torch.Tensor:
+        self.module.eval()
+        with torch.no_grad(), autocast(self.plan.device, self.plan.precision):
+            parts = [self.module(x[part]).float() for part in chunks(len(x))]
+        self.module.train()
+        return torch.cat(parts)
+
+    def _read(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.table.index_select(0, rows.to(self.table.device)).to(self.plan.device)
+
+
+def _best_threads(course: _Course) -> int:
+    """1, or the most that are allowed where they are faster by a tenth and change no bit."""
+    which, start = torch.arange(course.edges[1]), course.weights.copy()
+    seen: dict[int, tuple[float, list[torch.Tensor]]] = {}
+    for number in (1, course.plan.threads):
+        torch.set_num_threads(number)
+        course.weights.put(start)
+        course.weights.restart()
+        course.seed()
+        for step in range(2 * _TRIED):
+            if step == _TRIED:
+                began = time.perf_counter()
+            course.step(which, course.plan.learning_rate)
+        seen[number] = time.perf_counter() - began, course.weights.copy()
+    course.weights.put(start)
+    course.weights.restart()
+    course.seed()
+    (one, wanted), (many, got) = seen[1], seen[course.plan.threads]
+    same = all(torch.equal(a, b) for a, b in zip(wanted, got, strict=True))
+    return course.plan.threads if same and many < 0.9 * one else 1
+
+
+def outputs(module: nn.Module, Z: np.ndarray) -> np.ndarray:
+    """A trained network's outputs for encoded rows, float32, whatever the number of threads."""
+    with threads(1), torch.inference_mode():
+        parts = [module(torch.from_numpy(np.ascontiguousarray(Z[part]))) for part in chunks(len(Z))]
+        return np.asarray(torch.cat(parts).float())

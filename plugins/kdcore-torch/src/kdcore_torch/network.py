@@ -1,0 +1,221 @@
+"""What students and teachers share: parameters, training, prediction and importances."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from kdcore.errors import ParameterError
+from kdcore_torch.devices import PRECISIONS, device_of, global_seed, most_threads, threads
+from kdcore_torch.engine import SCHEDULES, Training, outputs, train
+from kdcore_torch.layers import ACTIVATIONS
+from kdcore_torch.links import Link, link_of
+from kdcore_torch.modules import check_outputs, own_module
+from kdcore_torch.rows import chunks, distinct, mapped
+
+if TYPE_CHECKING:
+    from kdcore import Loss, SoftTargets
+
+__all__ = ["TorchNetwork"]
+
+#: Below so many rows there is too little to hold out; the steps are limited instead.
+_FEWEST_HELD, _STEPS_A_ROW = 10, 20
+_MOST_HELD = 20_000
+#: Rows on which the importances are taken.
+_PROBED = 1000
+
+
+class TorchNetwork:
+    """Mixin of all estimators here. A subclass has the parameters that `_plan` reads, and writes
+    ``_shape`` and ``_build``.
+    """
+
+    model_: nn.Module
+    encoder_: Any
+
+    hidden_layer_sizes: Any
+    activation: str
+    batch_norm: bool
+    dropout: float
+    module: Any
+    learning_rate_init: float
+    schedule: str
+    batch_size: Any
+    max_iter: int
+    l2: float
+    clip: float | None
+    averaging: float
+    early_stopping: Any
+    validation_fraction: float
+    device: str
+    precision: str
+    n_jobs: int | None
+    memory_limit: float
+    on_step: Any
+    random_state: Any
+
+    def _shape(self, Z: np.ndarray) -> Any:
+        """Size of the network's input: d, or (C, H, W)."""
+        return Z.shape[1]
+
+    def _front(self, Z: np.ndarray, shape: Any, weight: np.ndarray, rows: np.ndarray) -> Any:
+        """A layer before the network, from encoded columns to its input, and layers that only
+        work in training; none by default.
+        """
+        return []
+
+    def _build(self, shape: Any, n_outputs: int, generator: torch.Generator) -> nn.Module:
+        raise TypeError(f"{type(self).__name__} must define _build")
+
+    def _fit_network(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
+        """Train a new network on encoded rows; sets ``model_``, ``link_`` and the history."""
+        self._check()
+        device, seed = device_of(self.device), self._seed()
+        rows, targets = distinct(Z, targets, loss.alpha)
+        shape = self._shape(Z)
+        widths = _widths(targets)
+        # Only networks of users draw from the global random state.
+        own = self.module is not None
+        with global_seed(seed, device) if own else contextlib.nullcontext():
+            if own:
+                network = own_module(self.module, shape, widths[0])
+            else:
+                network = self._build(shape, widths[0], torch.Generator().manual_seed(seed))
+            front = self._front(Z, shape, targets.sample_weight, rows)
+            network = nn.Sequential(*front, network) if front else network
+            width = check_outputs(network, torch.from_numpy(Z[rows[:2]]), widths)
+            self.link_ = link_of(targets, loss, width)
+            plan = self._plan(targets, device, seed)
+            history = train(network, Z, rows, targets, loss, self.link_.logits, plan)
+        self.model_ = network
+        self.n_iter_, self.loss_curve_ = history.steps, history.values
+        self.n_threads_ = history.threads
+        self._importances = self._sensitivity(Z[rows[:: -(-len(rows) // _PROBED)]])
+
+    def _plan(self, targets: SoftTargets, device: torch.device, seed: int) -> Training:
+        n = len(targets)
+        held = int(self.validation_fraction * n) if self._stops_early(targets) else 0
+        held = 0 if held < _FEWEST_HELD else min(held, _MOST_HELD)
+        return Training(
+            steps=self.max_iter if held else min(self.max_iter, _STEPS_A_ROW * n),
+            batch=max(128, n // 256) if self.batch_size == "auto" else int(self.batch_size),
+            learning_rate=self.learning_rate_init,
+            schedule=self.schedule,
+            l2=self.l2,
+            clip=self.clip,
+            averaging=self.averaging,
+            held=held,
+            patience=0.3,
+            device=device,
+            precision=self.precision,
+            threads=most_threads(self.n_jobs),
+            seed=seed,
+            on_step=self.on_step,
+        )
+
+    def _stops_early(self, targets: SoftTargets) -> bool:
+        if self.early_stopping != "auto":
+            return bool(self.early_stopping)
+        # A teacher's labels of rows that it has seen, or of synthetic ones, are no judge: a
+        # student that follows them ever closer looks ever better.
+        return targets.provenance != "in-sample" and float(np.mean(targets.unlabeled)) <= 0.5
+
+    def _predict_network(self, Z: np.ndarray) -> np.ndarray:
+        return self.link_.predict(outputs(self.model_, Z))
+
+    def _encoded(self, frame: Any) -> np.ndarray:
+        """Encoded rows; on disk where they are larger than ``memory_limit``."""
+
+        def encode(part: slice) -> np.ndarray:
+            whole = part.start == 0 and part.stop == len(frame)
+            return np.asarray(self.encoder_.transform(frame if whole else frame.iloc[part]))
+
+        width = len(self.encoder_.owners_)
+        return np.asanyarray(mapped(encode, len(frame), width, float(self.memory_limit)))
+
+    def _by_parts(self, frame: Any, predict: Any) -> np.ndarray:
+        """``predict`` of a frame, part by part."""
+        return np.concatenate([predict(frame.iloc[part]) for part in chunks(len(frame))])
+
+    def _sensitivity(self, Z: np.ndarray) -> np.ndarray:
+        """How far the outputs move with one standard deviation of each encoded column, (d,).
+
+        Root mean square of the derivative at the rows ``Z``, times the deviation. Outputs are
+        centred over each other, since a softmax is blind to what they share.
+        Paper: Ruck, Rogers, Kabrisky 1990 (feature selection using a multilayer perceptron).
+        """
+        x = torch.from_numpy(np.ascontiguousarray(Z))
+        spread = torch.nan_to_num(x.double()).std(dim=0, correction=0)
+        x.requires_grad_()
+        total = torch.zeros(Z.shape[1], dtype=torch.float64)
+        with threads(1), torch.enable_grad():
+            output = self.model_(x).reshape(len(x), -1)
+            if output.shape[1] > 1:
+                output = output - output.mean(dim=1, keepdim=True)
+            for k in range(output.shape[1]):
+                (grad,) = torch.autograd.grad(output[:, k].sum(), x, retain_graph=True)
+                total += torch.nan_to_num(grad).double().square().mean(dim=0)
+        return np.asarray(total.sqrt() * spread)
+
+    def _seed(self) -> int:
+        state = self.random_state
+        if hasattr(state, "randint"):
+            return int(state.randint(2**31 - 1))
+        return int(np.random.default_rng(state).integers(2**31 - 1)) if state is None else int(state)
+
+    def _check(self) -> None:
+        hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)).tolist()
+        if not all(_is_count(h) for h in hidden):
+            raise ParameterError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} must be whole numbers above 0, "
+                "such as (64, 32)."
+            )
+        self._hidden: list[int] = [int(h) for h in hidden]
+        choices: dict[str, Any] = {
+            "activation": ACTIVATIONS,
+            "schedule": SCHEDULES,
+            "precision": PRECISIONS,
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ParameterError(
+                    f"{name}={getattr(self, name)!r} must be one of {', '.join(known)}."
+                )
+        rules = {
+            "dropout": (0 <= self.dropout < 1, "lie in [0, 1)"),
+            "learning_rate_init": (self.learning_rate_init > 0, "be above 0"),
+            "batch_size": (
+                self.batch_size == "auto"
+                or (not isinstance(self.batch_size, str) and self.batch_size >= 1),
+                "be 'auto' or at least 1",
+            ),
+            "max_iter": (self.max_iter >= 1, "be at least 1"),
+            "l2": (self.l2 >= 0, "not be negative"),
+            "clip": (self.clip is None or self.clip > 0, "be above 0, or None"),
+            "averaging": (0 <= self.averaging < 1, "lie in [0, 1)"),
+            "early_stopping": (self.early_stopping in (True, False, "auto"),
+                               "be True, False or 'auto'"),
+            "validation_fraction": (0 < self.validation_fraction < 1, "lie between 0 and 1"),
+            "memory_limit": (self.memory_limit >= 0, "not be negative"),
+            "on_step": (self.on_step is None or callable(self.on_step), "be callable, or None"),
+        }  # fmt: skip
+        for name, (ok, rule) in rules.items():
+            if not ok:
+                raise ParameterError(f"{name}={getattr(self, name)!r} must {rule}.")
+
+    link_: Link
+
+
+def _widths(targets: SoftTargets) -> tuple[int, ...]:
+    """Numbers of outputs that a network may have; the first is what kdcore's own have."""
+    if targets.task == "multiclass":
+        return (targets.n_classes,)
+    return (1, 2) if targets.task == "binary" else (1,)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0

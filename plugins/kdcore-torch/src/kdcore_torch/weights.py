@@ -1,0 +1,108 @@
+"""All weights of a network as one flat array, so that a step is a few operations on it.
+
+An optimiser, a norm and a running mean over dozens of small tensors cost more than the matrix
+products of a small network.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+__all__ = ["FlatWeights"]
+
+
+class FlatWeights:
+    """The weights of a network, its gradients, and a running mean, as flat arrays.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Its parameters become views of the flat array.
+    l2 : float
+        Decoupled weight decay of matrices and filters; biases and norms have none.
+    learning_rate : float
+    averaging : float
+        How much of the running mean each step keeps; 0 for no averaging.
+    """
+
+    def __init__(
+        self, module: nn.Module, *, l2: float, learning_rate: float, averaging: float
+    ) -> None:
+        trained = [p for p in module.parameters() if p.requires_grad]
+        self.flat = _flattened(trained)
+        self.buffers = [b for b in module.buffers() if b.is_floating_point()]
+        self.averaging = averaging
+        self._learning_rate = learning_rate
+        self._l2 = l2
+        #: 1 for what decays.
+        self._decayed = torch.cat(
+            [torch.full((p.numel(),), float(p.ndim > 1), device=p.device) for p in trained]
+        )
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the optimiser's moments, and begin the running mean anew."""
+        self.optimiser = torch.optim.AdamW(
+            [self.flat], lr=self._learning_rate, weight_decay=0.0, fused=True
+        )
+        self.mean = self.copy()
+        self._steps = 0
+
+    def copy(self) -> list[torch.Tensor]:
+        """Weights and buffers (such as those of batch norm) as they are now."""
+        return [t.detach().clone() for t in (self.flat, *self.buffers)]
+
+    @torch.no_grad()
+    def put(self, values: list[torch.Tensor]) -> None:
+        """Set weights and buffers to what `copy` returned, or to the running mean."""
+        for target, source in zip((self.flat, *self.buffers), values, strict=True):
+            target.copy_(source)
+
+    def clear(self) -> None:
+        """Set gradients to 0."""
+        assert self.flat.grad is not None
+        self.flat.grad.zero_()
+
+    @torch.no_grad()
+    def step(self, rate: float, clip: float | None) -> None:
+        """One step of AdamW (Loshchilov, Hutter 2019, arXiv:1711.05101).
+
+        Parameters
+        ----------
+        rate : float
+            Learning rate.
+        clip : float or None
+            Largest Euclidean norm of the gradient (Pascanu et al. 2013, arXiv:1211.5063).
+        """
+        if clip is not None:
+            assert self.flat.grad is not None
+            norm = float(torch.linalg.vector_norm(self.flat.grad))
+            if norm > clip:
+                self.flat.grad.mul_(clip / norm)
+        if self._l2:
+            self.flat.addcmul_(self.flat, self._decayed, value=-rate * self._l2)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.step()
+        self._steps += 1
+        if self.averaging:
+            # Polyak, Juditsky 1992; the first steps count alike, so that no bias is left.
+            share = max(1 - self.averaging, 1 / self._steps)
+            for mean, now in zip(self.mean, (self.flat, *self.buffers), strict=True):
+                mean.lerp_(now.detach(), share)
+        else:
+            self.mean = [t.detach() for t in (self.flat, *self.buffers)]
+
+
+def _flattened(group: list[nn.Parameter]) -> nn.Parameter:
+    flat = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in group]))
+    flat.grad = torch.zeros_like(flat)
+    at = 0
+    for p in group:
+        end = at + p.numel()
+        p.data = flat.data[at:end].view(p.shape)
+        # Backward adds to a gradient that exists, in place.
+        p.grad = flat.grad[at:end].view(p.shape)
+        at = end
+    return flat
