@@ -179,7 +179,9 @@ def teach(
 
     choice = Choice(recipe)
     validated = wishes.mode == "auto" and not late and nested is not None and part is not None
-    if part is not None and not (validated and can_be_nested(run)):
+    # Who sets the teacher's share or the loss by hand wants to see what these do.
+    by_hand = not student.given.isdisjoint(("alpha", "temperature", "loss"))
+    if part is not None and not by_hand and not (validated and can_be_nested(run)):
         choice = _guarded(student, part, lesson, recipe, params)
 
     def fit(which: Recipe) -> Any:
@@ -192,7 +194,7 @@ def teach(
     if validated and can_be_nested(run):
         assert nested is not None
         began = time.perf_counter()
-        others = _rivals(recipe, lesson)
+        others = [r for r in _rivals(recipe, lesson) if r.teacher or not by_hand]
         need = _nested_seconds(lesson, seconds["fit"], len(others) + 1)
         if need > wishes.deadline.left():
             notes.append(
@@ -200,8 +202,9 @@ def teach(
                 "leaves; the default was used."
             )
             assert part is not None
-            choice = _guarded(student, part, lesson, recipe, params)
-        else:
+            if not by_hand:
+                choice = _guarded(student, part, lesson, recipe, params)
+        elif others:
             step("validate", 0, 1)
             choice = choose(student, nested(), [recipe, *others], params)
         seconds["validate"] = time.perf_counter() - began

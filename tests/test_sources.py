@@ -59,7 +59,7 @@ def distill(teacher: Any, **options: Any) -> Any:
 
 def test_an_unfitted_estimator_is_fitted_out_of_fold_and_stays_unfitted():
     teacher = Counted()
-    report = distill(teacher, folds=4).report
+    report = distill(teacher, folds=4, recipe="fast").report
     assert report.teacher["labels"] == "out-of-fold"
     assert report.recipe["folds"] == 4
     assert len(FITS) == 5

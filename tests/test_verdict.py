@@ -175,5 +175,6 @@ def test_a_verdict_is_plain_data() -> None:
     found = judged({"teacher": 0.0, "plain": 1.5, "distilled": 0.5})
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert plain["ci95"] == list(found.ci95)
-    assert list(plain) == ["choice", "metric", "gain", "ci95", "gap_closed", "reason"]
+    keys = "choice metric gain ci95 gap_closed reason over_encoded"
+    assert list(plain) == keys.split()
     assert "\n" not in found.reason

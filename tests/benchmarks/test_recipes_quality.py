@@ -104,8 +104,8 @@ def test_gap_closed(show: Any, tmp_path: Path) -> None:
         plain, encoded = np.mean(both > -2, axis=0)
         show(
             f"{student:21} gap closed: median {np.median(values):.0%}, worst {min(values):.0%} of "
-            f"{len(values)} cells; of all {len(both)}, z > -2 against plain in {plain:.0%}, against "
-            f"the same encoding in {encoded:.0%}"
+            f"{len(values)} cells; of all {len(both)}, z > -2 against plain in {plain:.0%}, "
+            f"against the same encoding in {encoded:.0%}"
         )
 
 
