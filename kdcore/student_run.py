@@ -97,8 +97,11 @@ class Clock:
         return time.perf_counter() - self.start
 
 
-def soft_targets(data: Data, run: TeacherRun) -> tuple[Any, SoftTargets]:
-    """The transfer set: training rows with labels and teacher, then unlabeled ones with teacher."""
+def soft_targets(data: Data, run: TeacherRun) -> tuple[list[Any], SoftTargets]:
+    """The transfer set: training rows with labels and teacher, then unlabeled ones with teacher.
+
+    The frame is in a list, so that whoever takes it out is the only one who holds it.
+    """
     train, classes = data.train, data.train.classes
     labels = train.y if classes is None else encode_labels(train.y, classes)
     X, teacher, weight = train.X, run.labels.values, train.sample_weight
@@ -118,7 +121,7 @@ def soft_targets(data: Data, run: TeacherRun) -> tuple[Any, SoftTargets]:
         classes=classes,
         provenance=run.labels.provenance,
     )
-    return X, targets
+    return [X], targets
 
 
 def run_student(
@@ -146,22 +149,22 @@ def run_student(
     step : callable
         ``step(stage, done, total)``.
     """
-    X, targets = soft_targets(data, run)
+    handed, targets = soft_targets(data, run)
     step("students", 0, 2)
-    distilled = _fit(student, X, targets)
+    distilled = _fit(student, handed, targets)
     clock.lap("fit")
     step("students", 1, 2)
-    plain = _fit(student, data.train.X, targets.take(np.arange(len(data.train))).plain())
+    plain = _fit(student, [data.train.X], targets.take(np.arange(len(data.train))).plain())
     clock.lap("fit_plain")
     step("evaluate", 0, 1)
     return _judged(student, data, run, teacher, distilled, plain, clock, random_state)
 
 
-def _fit(student: Resolved, X: Any, targets: SoftTargets) -> Any:
+def _fit(student: Resolved, handed: list[Any], targets: SoftTargets) -> Any:
     from sklearn.base import clone
 
     try:
-        return clone(student.estimator).fit(X, targets)
+        return clone(student.estimator).fit(handed.pop(), targets)
     except KDError:
         raise
     except Exception as error:
@@ -219,7 +222,7 @@ def _judged(
             "augmented": 0,
             "unlabeled": 0 if data.extra is None else len(data.extra),
         },
-        columns=train.X.shape[1],
+        columns=len(train.names),
         teacher={
             "name": run.name,
             "metrics": None if run.held is None else metrics(run.held, held.y, classes, weight),

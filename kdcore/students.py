@@ -118,7 +118,9 @@ class Student(BaseEstimator):
         """Predict encoded rows; see the class."""
         raise TypeError(f"{type(self).__name__} must define predict_encoded(Z)")
 
-    def _fit(self, frame: Any, targets: SoftTargets) -> None:
+    def _fit(self, handed: list[Any], targets: SoftTargets) -> None:
+        """Encode the one frame in a list, take it out of there, and fit."""
+        frame = handed.pop()
         if len(targets) != len(frame):
             raise DataError(
                 f"the table has {len(frame)} rows but the targets have {len(targets)}; "
@@ -146,7 +148,9 @@ class Student(BaseEstimator):
         self.encoder_ = encoder
         prepare = getattr(loss, "prepared", None)
         ready = loss if prepare is None else prepare(targets)
-        self.fit_encoded(encoder.transform(frame), targets, ready)
+        Z = encoder.transform(frame)
+        del frame
+        self.fit_encoded(Z, targets, ready)
 
     def _chosen(self, names: list[str]) -> list[str]:
         if self.features is None:
@@ -249,7 +253,10 @@ class ClassifierStudent(ClassifierMixin, Student):
         if targets.n_classes < 2:
             raise DataError("only one class is present; a classifier needs at least two classes.")
         self.classes_ = np.asarray(targets.classes)
-        self._fit(frame, targets)
+        # The caller's table is let go before the model is fitted, if nobody else holds it.
+        handed = [frame]
+        del X, frame
+        self._fit(handed, targets)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -298,7 +305,10 @@ class RegressorStudent(RegressorMixin, Student):
                 sample_weight=weights_of(sample_weight, frame),
                 provenance="none" if teacher_output is None else "given",
             )
-        self._fit(frame, targets)
+        # The caller's table is let go before the model is fitted, if nobody else holds it.
+        handed = [frame]
+        del X, frame
+        self._fit(handed, targets)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

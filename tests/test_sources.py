@@ -226,7 +226,7 @@ def test_rows_without_labels_are_weighed_like_an_average_row():
     rows = prepare(data, target="y", sample_weight="weight", extra=extra)
     source = resolve_source(elsewhere(GaussianNB()), rows.table, fitted="held-out")
     run = run_teacher(source, rows.train, rows.held, rows.extra, folds=2, random_state=0, n_jobs=1)
-    X, targets = soft_targets(rows, run)
+    (X,), targets = soft_targets(rows, run)
     n = len(rows.train)
     assert len(X) == len(targets.teacher) == n + 40
     assert (targets.labels[n:] == -1).all()

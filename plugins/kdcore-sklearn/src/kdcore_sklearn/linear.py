@@ -108,6 +108,8 @@ class LogisticRegressionStudent(ClassifierStudent):
                 "maxls": 50,
             },
         )
+        # SciPy's objects refer to each other and to the objective, which would keep the matrix.
+        X = np.empty((0, d))
         weights = result.x.reshape(rows, d + 1)
         model = LogisticRegression(
             C=self.C, fit_intercept=self.fit_intercept, max_iter=self.max_iter, tol=self.tol

@@ -169,7 +169,7 @@ def train(
     order = rng.permutation(len(Z))
     held, rows = order[: plan.held], order[plan.held :]
     Z_held, targets_held = Z[held], targets.take(held) if plan.held else targets
-    Z, targets = Z[rows], targets.take(rows)
+    targets = targets.take(rows)
     n_batches = max(1, -(-len(rows) // plan.batch))
     edges = np.linspace(0, len(rows), n_batches + 1).astype(int)
     batch_weight = float(np.sum(targets.sample_weight)) / n_batches
@@ -184,9 +184,10 @@ def train(
         if n_batches > 1:
             if i == 0:
                 shuffled = rng.permutation(len(rows))
-                Z, targets = Z[shuffled], targets.take(shuffled)
+                rows, targets = rows[shuffled], targets.take(shuffled)
             part = targets.take(slice(edges[i], edges[i + 1]))
-        layers = network.forward(Z[edges[i] : edges[i + 1]])
+        # Rows are gathered a batch at a time: shuffling the table would need two more of it.
+        layers = network.forward(Z[rows[edges[i] : edges[i + 1]]])
         value, grad = loss.value_and_grad(to_logits(layers[-1]), part)
         if not step:
             # Targets in any unit: Adam is blind to the scale of gradients, but for its epsilon.
