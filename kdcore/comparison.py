@@ -261,7 +261,7 @@ def _pair(
         n_classes=0 if classes is None else len(classes),
         params=params,
         recipe={"alpha": alpha},
-        columns=list(rows.train.X.columns),
+        columns=rows.train.names,
     )
     result = run_student(
         learner,

@@ -183,7 +183,7 @@ class _Distillation(BaseEstimator):
                 )
             task = "binary" if len(classes) == 2 else "multiclass"
         return LabeledTable(
-            X=TableSchema.fit(kept).canonical(kept).reset_index(drop=True),
+            whole=TableSchema.fit(kept).canonical(kept).reset_index(drop=True),
             classes=classes,
             source=frame,
             rows=rows,

@@ -167,7 +167,7 @@ def distill(
         n_classes=0 if classes is None else len(classes),
         params=student_params,
         recipe={"alpha": alpha, "temperature": temperature, "loss": loss},
-        columns=list(rows.train.X.columns),
+        columns=rows.train.names,
     )
     clock.lap("read")
     run = run_teacher(

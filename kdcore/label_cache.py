@@ -145,12 +145,10 @@ def fingerprint(table: RawTable) -> str:
     from kdcore.table import LabeledTable
 
     digest = hashlib.sha256()
-    digest.update(
-        json.dumps([list(table.X.columns), [str(t.name) for t in table.X.dtypes]]).encode()
-    )
-    for name in table.X.columns:
+    digest.update(json.dumps([table.names, [str(t.name) for t in table.whole.dtypes]]).encode())
+    for name in table.names:
         # Column by column, so that no second table is made.
-        column = table.X[name]
+        column = table.column(name)
         digest.update(hash_pandas_object(column, index=False).to_numpy().tobytes())
         if str(column.dtype) == "category":
             # Teachers see codes, which depend on categories that no row has too.

@@ -173,6 +173,7 @@ def out_of_fold(
     random_state: int = 0,
     n_jobs: int | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    rows: np.ndarray | None = None,
 ) -> TeacherLabels:
     """Label every row by a teacher that was not fitted on it, and fit the teacher on all rows.
 
@@ -183,7 +184,7 @@ def out_of_fold(
     ----------
     teacher : unfitted estimator
         It is cloned, never changed.
-    X : table of n rows
+    X : table of n rows, or of more
     y : array of shape (n,)
     classes : array of shape (K,) or None
         Sorted labels; None means regression.
@@ -195,6 +196,9 @@ def out_of_fold(
         Fits at a time; -1 for one on each core.
     on_step : callable, optional
         Called with the number of fits done and their total.
+    rows : int array of shape (n,), optional
+        Positions in ``X`` of the rows, where it has others too. Each fit then copies no more than
+        its own rows.
 
     Raises
     ------
@@ -205,21 +209,26 @@ def out_of_fold(
     """
     start = time.perf_counter()
     plan = fold_plan(y, classes=classes, folds=folds, random_state=random_state)
-    model = _single_threaded(_readable(teacher, X))
+    model = _single_threaded(_readable(teacher, X, rows))
     everything = np.arange(len(y))
     # The longest fit goes first.
     jobs = [(everything, everything[:0]), *plan]
 
+    def taken(some: np.ndarray) -> Any:
+        if some is everything and rows is None:
+            # All rows are in order, so the table needs no copy.
+            return X
+        frame = X.iloc[some if rows is None else rows[some]]
+        return frame.reset_index(drop=True) if some is everything else frame
+
     def fit_one(train: np.ndarray, held: np.ndarray) -> tuple[Any, np.ndarray | None, float]:
         began = time.perf_counter()
         weight = None if sample_weight is None else sample_weight[train]
-        # All rows are in order, so the table needs no copy.
-        rows = X if len(held) == 0 else X.iloc[train]
-        fitted = _fit(clone(model), rows, y[train], weight)
+        fitted = _fit(clone(model), taken(train), y[train], weight)
         seconds = time.perf_counter() - began
         if len(held) == 0:
             return fitted, None, seconds
-        return None, teacher_output(fitted, X.iloc[held], classes), seconds
+        return None, teacher_output(fitted, taken(held), classes), seconds
 
     runs = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
         delayed(fit_one)(train, held) for train, held in jobs
@@ -320,12 +329,13 @@ def _fit(estimator: Any, X: Any, y: np.ndarray, weight: np.ndarray | None) -> An
         raise FitError(f"the teacher {_name(estimator)} failed to fit: {_line(error)}") from error
 
 
-def _readable(teacher: Any, X: pd.DataFrame) -> Any:
+def _readable(teacher: Any, X: pd.DataFrame, rows: np.ndarray | None) -> Any:
     """The teacher itself, or with an encoder in front where it cannot read such columns."""
     if isinstance(teacher, Pipeline):
         return teacher
     tags = get_tags(teacher).input_tags
-    if X.isna().to_numpy().any() and not tags.allow_nan:
+    gaps = (X[c].isna().to_numpy() for c in X.columns)
+    if not tags.allow_nan and any((g if rows is None else g[rows]).any() for g in gaps):
         return EncodedTeacher(StandardEncoder(), teacher)
     if (X.dtypes == "category").any() and not tags.categorical:
         return EncodedTeacher(OrdinalEncoder(), teacher)

@@ -100,6 +100,8 @@ class Lesson:
         """The rows that a recipe teaches with: training, unlabeled and synthetic ones."""
         if not recipe.teacher:
             return self.data.train.X, self.plain_targets()
+        if not self.augmented(recipe) and self.data.extra is None:
+            return self._rows(recipe)
         key = (recipe.augment, recipe.method, recipe.calibrate)
         if self._kept.get("rows", (None,))[0] != key:
             # One at a time: transfer sets are large.
@@ -116,7 +118,7 @@ class Lesson:
         """How a recipe's synthetic rows are made."""
         train = self.data.train
         n_classes = 0 if train.classes is None else len(train.classes)
-        return recipe.method or default_method(train.X.shape[1], n_classes)
+        return recipe.method or default_method(len(train.names), n_classes)
 
     def _rows(self, recipe: Recipe) -> tuple[Any, SoftTargets]:
         train, extra, run = self.data.train, self.data.extra, self.run

@@ -215,9 +215,11 @@ class TableSchema:
 
         self.require(frame)
         data: dict[str, Any] = {}
+        same = list(frame.columns) == self.names
         for column in self.columns:
             values = frame[column.name]
             if column.kind == "categorical":
+                same = False
                 codes = np.maximum(self._codes(values, column), -1)
                 data[column.name] = pd.Categorical.from_codes(
                     codes,
@@ -226,10 +228,16 @@ class TableSchema:
             elif values.dtype.kind in "iuf" and column.kind == "numeric":
                 _refuse_infinite(values, column)
                 data[column.name] = _shared(values)
+                same = same and data[column.name] is values
             elif values.dtype.kind == "b" and column.kind == "boolean":
                 data[column.name] = _shared(values)
+                same = same and data[column.name] is values
             else:
+                same = False
                 data[column.name] = numeric_values(values, column)
+        if same:
+            # In one block, as it may be, libraries turn it into an array without a copy.
+            return frame.copy(deep=False)
         return pd.DataFrame(data, index=frame.index, copy=False)
 
     @staticmethod

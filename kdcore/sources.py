@@ -142,8 +142,9 @@ def resolve_source(
     def label(train: LabeledTable, **options: Any) -> TeacherLabels:
         return out_of_fold(
             found.estimator,
-            train.X,
+            train.whole,
             train.y,
+            rows=train.part,
             classes=train.classes,
             sample_weight=train.sample_weight,
             **options,

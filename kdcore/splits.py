@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,7 @@ class Data:
     Parameters
     ----------
     table : LabeledTable
-        The main table: its labels, and which rows have one; the columns are in ``train`` and
-        ``held``.
+        The main table; ``train`` and ``held`` share its columns.
     train, held : LabeledTable
     extra : RawTable or None
         Rows without labels, for students only.
@@ -50,8 +49,6 @@ def prepare(
     table = labeled(read_table(data), target, task=task, sample_weight=sample_weight)
     if test is None:
         train, held = split(table, test_size=test_size, random_state=random_state)
-        # What is asked of the whole table from now on needs no columns.
-        table = replace(table, X=table.X.iloc[:0].copy())
     else:
         train, frame = table, read_table(test)
         with _in_the("test table"):

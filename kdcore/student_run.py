@@ -195,7 +195,7 @@ def _judged(
             "augmented": taught.augmented,
             "unlabeled": 0 if data.extra is None else len(data.extra),
         },
-        columns=train.X.shape[1],
+        columns=len(train.names),
         teacher={
             "name": run.name,
             "metrics": None if run.held is None else metrics(run.held, held.y, classes, weight),

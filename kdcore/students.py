@@ -123,7 +123,9 @@ class Student(BaseEstimator):
         """Predict encoded rows; see the class."""
         raise TypeError(f"{type(self).__name__} must define predict_encoded(Z)")
 
-    def _fit(self, frame: Any, targets: SoftTargets) -> None:
+    def _fit(self, handed: list[Any], targets: SoftTargets) -> None:
+        """Encode the one frame in a list, take it out of there, and fit."""
+        frame = handed.pop()
         if len(targets) != len(frame):
             raise DataError(
                 f"the table has {len(frame)} rows but the targets have {len(targets)}; "
@@ -155,7 +157,9 @@ class Student(BaseEstimator):
         self.encoder_ = encoder
         prepare = getattr(loss, "prepared", None)
         ready = loss if prepare is None else prepare(targets)
-        self.fit_encoded(self._encode(frame), targets, ready)
+        Z = self._encode(frame)
+        del frame
+        self.fit_encoded(Z, targets, ready)
 
     def _encode(self, frame: Any) -> np.ndarray:
         """The encoded training rows; a student may keep those of large tables on disk."""
@@ -262,7 +266,10 @@ class ClassifierStudent(ClassifierMixin, Student):
         if targets.n_classes < 2:
             raise DataError("only one class is present; a classifier needs at least two classes.")
         self.classes_ = np.asarray(targets.classes)
-        self._fit(frame, targets)
+        # The caller's table is let go before the model is fitted, if nobody else holds it.
+        handed = [frame]
+        del X, frame
+        self._fit(handed, targets)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -311,7 +318,10 @@ class RegressorStudent(RegressorMixin, Student):
                 sample_weight=weights_of(sample_weight, frame),
                 provenance="none" if teacher_output is None else "given",
             )
-        self._fit(frame, targets)
+        # The caller's table is let go before the model is fitted, if nobody else holds it.
+        handed = [frame]
+        del X, frame
+        self._fit(handed, targets)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import weakref
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +54,17 @@ _MAX_INTEGER_CLASSES = 30
 class RawTable:
     """Rows without labels.
 
+    Tables may be as large as memory allows, so parts of a table share its columns with it, and
+    with the user's own table where they can: ``X`` is a copy of the rows that lives as long as
+    somebody holds it. Keep it in a variable where it is used more than once.
+
     Parameters
     ----------
-    X : pandas.DataFrame
-        Canonical columns: numbers, and ``category`` for texts and categories.
+    whole : pandas.DataFrame
+        Canonical columns: numbers, and ``category`` for texts and categories. It may have more
+        rows.
+    part : int array of shape (n,), optional
+        Positions of these rows in ``whole``; all of them by default.
     classes : array of shape (K,) or None
         Sorted labels; None in regression.
     source : pandas.DataFrame
@@ -65,13 +73,40 @@ class RawTable:
         Positions of these rows in ``source``.
     """
 
-    X: pd.DataFrame
+    whole: pd.DataFrame
+    part: np.ndarray | None = None
     classes: np.ndarray | None
     source: pd.DataFrame
     rows: np.ndarray
+    #: A weak reference to what ``X`` last returned.
+    _made: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_made": []}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return list(self.whole.columns)
+
+    @property
+    def X(self) -> pd.DataFrame:
+        """The canonical columns of these rows."""
+        if self.part is None:
+            return self.whole
+        frame = self._made[0]() if self._made else None
+        if frame is None:
+            frame = self.whole.iloc[self.part].reset_index(drop=True)
+            self._made[:] = [weakref.ref(frame)]
+        return frame
+
+    def column(self, name: str) -> Any:
+        """One canonical column of these rows, without a copy of the others."""
+        values = self.whole[name]
+        return values if self.part is None else values.iloc[self.part]
 
     @property
     def raw(self) -> pd.DataFrame:
@@ -79,7 +114,8 @@ class RawTable:
         import pandas as pd
 
         # Column by column: one copy, where pandas' own selections would make three.
-        return pd.DataFrame({c: self.source[c].array.take(self.rows) for c in self.X}, copy=False)
+        columns = {c: self.source[c].array.take(self.rows) for c in self.names}
+        return pd.DataFrame(columns, copy=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +124,7 @@ class LabeledTable(RawTable):
 
     Parameters
     ----------
-    X, classes, source, rows
+    whole, part, classes, source, rows
         See `RawTable`.
     y : array of shape (n,)
         Class labels, or float values.
@@ -107,7 +143,7 @@ class LabeledTable(RawTable):
         weight = self.sample_weight
         return replace(
             self,
-            X=self.X.iloc[rows].reset_index(drop=True),
+            part=np.arange(len(self.whole))[rows] if self.part is None else self.part[rows],
             y=self.y[rows],
             sample_weight=None if weight is None else weight[rows],
             rows=self.rows[rows],
@@ -331,11 +367,11 @@ def labeled(
     if like is not None:
         # Refuse wrong columns before any training; unseen categories stay as they are.
         TableSchema.fit(like.X).canonical(inputs)
-        inputs = inputs[list(like.X.columns)]
+        inputs = inputs[like.names]
     X = TableSchema.fit(inputs).canonical(inputs).reset_index(drop=True)
     rows = np.flatnonzero(known)
     return LabeledTable(
-        X=X,
+        whole=X,
         classes=classes,
         source=source,
         rows=rows,
@@ -355,9 +391,9 @@ def unlabeled(frame: pd.DataFrame, like: LabeledTable) -> RawTable:
         When a column is missing or holds values of the wrong type.
     """
     TableSchema.fit(like.X).canonical(frame)
-    inputs = frame[list(like.X.columns)]
+    inputs = frame[like.names]
     X = TableSchema.fit(inputs).canonical(inputs).reset_index(drop=True)
-    return RawTable(X=X, classes=like.classes, source=frame, rows=np.arange(len(frame)))
+    return RawTable(whole=X, classes=like.classes, source=frame, rows=np.arange(len(frame)))
 
 
 def stacked(first: pd.DataFrame, *others: pd.DataFrame) -> pd.DataFrame:

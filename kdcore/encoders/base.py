@@ -16,6 +16,10 @@ from kdcore.targets import SoftTargets
 __all__ = ["Encoder", "raw_importances"]
 
 
+#: Rows that are encoded at a time, so that intermediate arrays stay small.
+_CHUNK = 16_384
+
+
 class Encoder(TransformerMixin, BaseEstimator):
     """Base of the student encoders.
 
@@ -102,7 +106,16 @@ class Encoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         frame = as_frame(X)
         self.schema_.require(frame)
-        return self.encode(self.schema_.numbers(frame), self.schema_.codes(frame))
+        parts = (frame.iloc[i : i + _CHUNK] for i in range(0, max(len(frame), 1), _CHUNK))
+        blocks = (self.encode(self.schema_.numbers(p), self.schema_.codes(p)) for p in parts)
+        first = next(blocks)
+        if len(first) == len(frame):
+            return first
+        out = np.empty((len(frame), first.shape[1]), dtype=first.dtype)
+        out[: len(first)] = first
+        for i, block in enumerate(blocks, 1):
+            out[i * _CHUNK : i * _CHUNK + len(block)] = block
+        return out
 
     def _learn(
         self, numbers: np.ndarray, codes: np.ndarray, weight: np.ndarray, y: SoftTargets | None

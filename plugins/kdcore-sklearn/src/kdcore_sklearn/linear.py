@@ -26,7 +26,7 @@ __all__ = [
 
 
 #: Most entries of a matrix that is computed with in double precision.
-_EXACT = 5_000_000
+_EXACT = 1_000_000
 #: Rows of a chunk.
 _ROWS = 8192
 
@@ -118,6 +118,8 @@ class LogisticRegressionStudent(ClassifierStudent):
                 "maxls": 50,
             },
         )
+        # SciPy's objects refer to each other and to the objective, which would keep the matrix.
+        X = np.empty((0, d))
         weights = result.x.reshape(rows, d + 1)
         model = LogisticRegression(
             C=self.C, fit_intercept=self.fit_intercept, max_iter=self.max_iter, tol=self.tol

@@ -170,7 +170,7 @@ def train(
     order = rng.permutation(len(Z))
     held, rows = order[: plan.held], order[plan.held :]
     Z_held, targets_held = Z[held], targets.take(held) if plan.held else targets
-    Z, targets = Z[rows], targets.take(rows)
+    targets = targets.take(rows)
     # Only the loss at the end of the training can compare weights of different moments.
     # A user's own loss need not know that losses can change.
     at = getattr(loss, "at", lambda progress: loss)
@@ -193,9 +193,10 @@ def train(
         if n_batches > 1:
             if i == 0:
                 shuffled = rng.permutation(len(rows))
-                Z, targets = Z[shuffled], targets.take(shuffled)
+                rows, targets = rows[shuffled], targets.take(shuffled)
             part = targets.take(slice(edges[i], edges[i + 1]))
-        layers = network.forward(Z[edges[i] : edges[i + 1]])
+        # Rows are gathered a batch at a time: shuffling the table would need two more of it.
+        layers = network.forward(Z[rows[edges[i] : edges[i + 1]]])
         value, grad = now.value_and_grad(to_logits(layers[-1]), part)
         if not step:
             # Targets in any unit: Adam is blind to the scale of gradients, but for its epsilon.

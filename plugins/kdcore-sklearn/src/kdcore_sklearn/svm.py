@@ -229,9 +229,12 @@ class SVMStudentClassifier(_SVMStudent, ClassifierStudent):
 
 
 class SVMStudentRegressor(_SVMStudent, RegressorStudent):
-    __doc__ = "A support vector machine that predicts numbers; it scales them itself.\n" + (
-        _SVMStudent.__doc__ or ""
-    ).format(base="RegressorStudent", attributes="")
+    __doc__ = (
+        "A support vector machine that predicts numbers; it scales them itself.\n\n"
+        "    There is no ``epsilon``: it is the width of a tube in which the loss of sklearn's\n"
+        "    ``SVR`` is 0, and a squared error has no such tube. What it is for, fewer support\n"
+        "    vectors, ``n_landmarks`` with ``max_kernel_rows=0`` does.\n"
+    ) + (_SVMStudent.__doc__ or "").format(base="RegressorStudent", attributes="")
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
         Z, targets = merge_rows(Z, targets, loss.alpha)
