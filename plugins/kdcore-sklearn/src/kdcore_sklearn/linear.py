@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from kdcore import ClassifierStudent, RegressorStudent
 from kdcore.errors import ParameterError
+from kdcore.losses import KL
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -24,6 +25,9 @@ __all__ = [
 
 class LogisticRegressionStudent(ClassifierStudent):
     """Logistic regression that minimises a distillation loss exactly, by L-BFGS.
+
+    A loss that is not convex (`dist`, `logit_standardization`) is minimised from the solution of
+    ``kl`` on, to the minimum next to it.
 
     Parameters
     ----------
@@ -81,7 +85,7 @@ class LogisticRegressionStudent(ClassifierStudent):
         rows = 1 if n_classes == 2 else n_classes
         penalty = 1.0 / (self.C * float(np.sum(targets.sample_weight)))
 
-        def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        def objective(flat: np.ndarray, loss: Loss) -> tuple[float, np.ndarray]:
             weights = flat.reshape(rows, d + 1)
             z = X @ weights[:, :d].T + weights[:, d]
             if rows == 1:
@@ -95,18 +99,26 @@ class LogisticRegressionStudent(ClassifierStudent):
             out[:, d] = grad.sum(axis=0) if self.fit_intercept else 0.0
             return float(value) + penalty / 2 * float((weights[:, :d] ** 2).sum()), out.ravel()
 
-        result = minimize(
-            objective,
-            np.zeros(rows * (d + 1)),
-            jac=True,
-            method="L-BFGS-B",
-            options={
-                "maxiter": self.max_iter,
-                "gtol": self.tol,
-                "ftol": 64 * np.finfo(float).eps,
-                "maxls": 50,
-            },
-        )
+        def minimum(start: np.ndarray, loss: Loss) -> Any:
+            return minimize(
+                objective,
+                start,
+                args=(loss,),
+                jac=True,
+                method="L-BFGS-B",
+                options={
+                    "maxiter": self.max_iter,
+                    "gtol": self.tol,
+                    "ftol": 64 * np.finfo(float).eps,
+                    "maxls": 50,
+                },
+            )
+
+        start = np.zeros(rows * (d + 1))
+        if not getattr(loss, "has_curvature", True):
+            # Such losses are not convex and have a kink where all logits are equal, at zero.
+            start = minimum(start, KL(alpha=loss.alpha)).x
+        result = minimum(start, loss)
         weights = result.x.reshape(rows, d + 1)
         model = LogisticRegression(
             C=self.C, fit_intercept=self.fit_intercept, max_iter=self.max_iter, tol=self.tol
