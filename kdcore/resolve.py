@@ -28,11 +28,16 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Resolved:
-    """An unfitted estimator, the name to show for it, and what the user should be told."""
+    """An unfitted estimator, the name to show for it, and what the user should be told.
+
+    ``plain`` is the student that learns from labels alone, where it is not ``estimator`` itself: a
+    baseline's loss already does, so it is compared with the default loss.
+    """
 
     name: str
     estimator: Any
     note: str | None = None
+    plain: Any = None
 
 
 def named_estimator(role: str, name: str, task: str) -> Any:
@@ -178,7 +183,7 @@ def resolve_student(
     given = {k: v for k, v in (recipe or {}).items() if v is not None}
     apply_params(estimator, params, "student", name)
     apply_params(estimator, given, "student", name)
-    make_loss(
+    loss = make_loss(
         estimator.loss,
         alpha=estimator.alpha,
         temperature=estimator.temperature,
@@ -192,7 +197,12 @@ def resolve_student(
     make_encoder(estimator.encoder)
     if columns is not None:
         _check_features(estimator, list(columns))
-    return Resolved(name, estimator, note)
+    plain = None
+    if not getattr(loss, "uses_teacher", True):
+        plain = clone(estimator).set_params(loss=None, temperature=1.0)
+        says = f"the loss {type(loss).__name__} ignores the teacher: the student is a baseline."
+        note = says if note is None else f"{note} {says}"
+    return Resolved(name, estimator, note, plain)
 
 
 def _check_features(student: Student, columns: list[str]) -> None:

@@ -148,20 +148,22 @@ def run_student(
     """
     X, targets = soft_targets(data, run)
     step("students", 0, 2)
-    distilled = _fit(student, X, targets)
+    distilled = _fit(student, student.estimator, X, targets)
     clock.lap("fit")
     step("students", 1, 2)
-    plain = _fit(student, data.train.X, targets.take(np.arange(len(data.train))).plain())
+    labels = targets.take(np.arange(len(data.train))).plain()
+    usual = student.estimator if student.plain is None else student.plain
+    plain = _fit(student, usual, data.train.X, labels)
     clock.lap("fit_plain")
     step("evaluate", 0, 1)
     return _judged(student, data, run, teacher, distilled, plain, clock, random_state)
 
 
-def _fit(student: Resolved, X: Any, targets: SoftTargets) -> Any:
+def _fit(student: Resolved, estimator: Any, X: Any, targets: SoftTargets) -> Any:
     from sklearn.base import clone
 
     try:
-        return clone(student.estimator).fit(X, targets)
+        return clone(estimator).fit(X, targets)
     except KDError:
         raise
     except Exception as error:
