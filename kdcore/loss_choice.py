@@ -21,7 +21,7 @@ def make_loss(
     n_classes: int = 0,
     gradient: bool = True,
     curvature: bool = False,
-    steps: bool = True,
+    steps: bool = False,
     student: str = "this student",
 ) -> Loss:
     """The loss of a student, refused early if it does not suit the task or the student.
@@ -38,7 +38,7 @@ def make_loss(
         Whether the student minimises the loss itself; else it needs plain targets.
     curvature : bool, default=False
         Whether the student divides by ``hessian_bound``, as boosters do.
-    steps : bool, default=True
+    steps : bool, default=False
         Whether the student tells the loss how far the training is (``Loss.at``).
     student : str, default="this student"
         How an error calls the student.

@@ -7,16 +7,13 @@ keeps only the sign of its margin.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kdcore.errors import ParameterError
 from kdcore.losses import KL, Loss, _label_term, _like, _namespace, _row_weights, _softmax
 from kdcore.targets import SoftTargets, softmax
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["DIST", "DKD", "LogitStandardization"]
 
@@ -49,7 +46,9 @@ class DKD(Loss):
     target_weight : float, default=1.0
         The paper's alpha.
     non_target_weight : float, default=8.0
-        The paper's beta; it uses 0.5 to 8, the larger the surer the teacher is.
+        The paper's beta; it uses 0.5 to 8, the larger the surer the teacher is. With few classes,
+        or a forest whose probabilities are exactly 0 for most of them, the other classes are
+        mostly noise: try 1.
 
     Paper: Zhao et al. 2022 (decoupled knowledge distillation), arXiv:2203.08679.
     """
@@ -247,6 +246,8 @@ class LogitStandardization(Loss):
     temperature : float, default=1.0
         The paper's base temperature is 2.
     base : {"kl", "dkd"}, default="kl"
+    non_target_weight : float, optional
+        That of `DKD`, whose default it has; only with ``base="dkd"``.
 
     Paper: Sun et al. 2024 (logit standardization in knowledge distillation), arXiv:2403.01427.
     """
@@ -254,12 +255,27 @@ class LogitStandardization(Loss):
     uses_temperature = True
     has_curvature = False
 
-    def __init__(self, *, alpha: float = 0.7, temperature: float = 1.0, base: str = "kl") -> None:
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.7,
+        temperature: float = 1.0,
+        base: str = "kl",
+        non_target_weight: float | None = None,
+    ) -> None:
         super().__init__(alpha=alpha, temperature=temperature)
-        if base not in _BASES:
-            raise ParameterError(f"base={base!r} must be one of {', '.join(_BASES)}.")
+        if base not in ("kl", "dkd"):
+            raise ParameterError(f"base={base!r} must be one of kl, dkd.")
+        if base == "kl" and non_target_weight is not None:
+            raise ParameterError(
+                f"non_target_weight={non_target_weight!r} is not used with base='kl'; add "
+                "base='dkd', or leave it out."
+            )
         self.base = base
-        self._inner = _BASES[base](alpha=1.0, temperature=temperature)
+        self.non_target_weight = non_target_weight
+        own = {} if non_target_weight is None else {"non_target_weight": non_target_weight}
+        kind: type[KL] | type[DKD] = KL if base == "kl" else DKD
+        self._inner = kind(alpha=1.0, temperature=temperature, **own)
 
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
         xp = _namespace(logits)
@@ -296,9 +312,6 @@ class LogitStandardization(Loss):
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
         raise _no_bound(self)
-
-
-_BASES: Mapping[str, type[KL] | type[DKD]] = {"kl": KL, "dkd": DKD}
 
 
 def _require_weights(**weights: Any) -> None:

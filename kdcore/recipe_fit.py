@@ -178,7 +178,9 @@ def fit_student(
     """
     from sklearn.base import clone
 
-    estimator = clone(student.estimator).set_params(**{**(params or {}), **recipe.params})
+    plain = not recipe.teacher and student.plain is not None
+    estimator = clone(student.plain if plain else student.estimator)
+    estimator.set_params(**{**(params or {}), **recipe.params})
     if recipe.encoder is not None:
         estimator.set_params(encoder=recipe.encoder)
     X, targets = lesson.transfer_set(recipe)

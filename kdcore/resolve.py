@@ -31,13 +31,14 @@ __all__ = [
 class Resolved:
     """An unfitted estimator, the name to show for it, and what the user should be told.
 
-    ``recipe`` is how a student of this kind learns best, where that is known, and ``given`` are
-    the parameters that the user has set, which no recipe touches.
+    ``plain`` is the student that learns from labels alone, where it is not ``estimator`` itself: a
+    baseline's loss already does, so it is compared with the default loss. ``recipe`` is how a student of this kind learns best, where that is known, and ``given`` are the parameters that the user has set, which no recipe touches.
     """
 
     name: str
     estimator: Any
     note: str | None = None
+    plain: Any = None
     recipe: StudentRecipe | None = None
     given: frozenset[str] = frozenset()
 
@@ -191,7 +192,7 @@ def resolve_student(
     given = {k: v for k, v in (recipe or {}).items() if v is not None}
     apply_params(estimator, params, "student", name)
     apply_params(estimator, given, "student", name)
-    make_loss(
+    loss = make_loss(
         estimator.loss,
         alpha=estimator.alpha,
         temperature=estimator.temperature,
@@ -206,7 +207,13 @@ def resolve_student(
     if columns is not None:
         _check_features(estimator, list(columns))
     _check(name, estimator, "student")
-    return Resolved(name, estimator, note, best, own | {*(params or {}), *given})
+    plain = None
+    if not getattr(loss, "uses_teacher", True):
+        plain = clone(estimator).set_params(loss=None, temperature=1.0)
+        says = f"the loss {type(loss).__name__} ignores the teacher: the student is a baseline."
+        note = says if note is None else f"{note} {says}"
+    own |= {*(params or {}), *given}
+    return Resolved(name, estimator, note, plain, best, own)
 
 
 def _known_recipe(student: Student, task: str) -> tuple[StudentRecipe | None, frozenset[str]]:

@@ -136,7 +136,7 @@ def test_a_student_that_trains_step_by_step_ends_with_the_labels() -> None:
 )
 def test_wrong_parameters_are_refused(loss: str, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        make_loss(loss, alpha=0.5, temperature=1.0, task="binary", n_classes=2)
+        make_loss(loss, alpha=0.5, temperature=1.0, task="binary", n_classes=2, steps=True)
 
 
 def test_a_progress_beyond_the_end_is_refused() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from small_models import SoftmaxStudent, TreeStudent
 
+import kdcore
 from kdcore.baseline_losses import LabelSmoothing, TfKD
 from kdcore.errors import DataError, ParameterError
 from kdcore.loss_choice import make_loss
@@ -66,6 +68,24 @@ def test_a_student_of_a_baseline_is_the_same_with_and_without_a_teacher(
     )
     usual = student(loss="kl", alpha=0).fit(known.X, known.y)
     assert np.abs(usual.predict_proba(data.X) - plain.predict_proba(data.X)).max() > 1e-3
+
+
+def test_a_report_compares_a_baseline_with_what_a_user_would_have_had() -> None:
+    """With the same loss on both sides, every baseline would seem to gain exactly nothing."""
+    data = tiny_data("multiclass", content="numbers", n_rows=200)
+    table = data.X.assign(target=data.y)
+    result = kdcore.distill(
+        table,
+        target="target",
+        teacher=RandomForestClassifier(5, random_state=0),
+        student=SoftmaxStudent(loss="tf_kd", temperature=10.0, alpha=0.9),
+        folds=2,
+    )
+    report = result.report
+    assert report.plain["metrics"]["log_loss"] != report.student["metrics"]["log_loss"]
+    assert any("the loss TfKD ignores the teacher" in note for note in report.notes)
+    assert (result.plain.loss, result.plain.temperature, result.plain.alpha) == (None, 1.0, 0.9)
+    assert result.student.temperature == 10.0
 
 
 def test_rows_without_any_label_are_refused_not_learned_from() -> None:

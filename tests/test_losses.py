@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdcore import Loss, LossSpec, SoftTargets, register
-from kdcore.errors import ParameterError, UnknownNameError
+from kdcore.errors import ParameterError, SpecError, UnknownNameError
 from kdcore.loss_choice import make_loss
 from kdcore.losses import KL, Blend, Brier, LogitMSE
 from kdcore.registry import default_registry
@@ -392,3 +392,17 @@ def test_a_users_own_loss_that_the_student_cannot_use_is_refused_before_the_long
         make_loss(KL(), **common)
     with pytest.raises(ParameterError, match="OnlyBlend has no gradient"):
         OnlyBlend().value_and_grad(np.zeros((1, 2)), SoftTargets([0], classes=np.arange(2)))
+
+
+def test_a_spec_cannot_promise_plain_targets_of_a_loss_that_changes_on_the_way() -> None:
+    with pytest.raises(SpecError, match="plain targets cannot change in the course"):
+        LossSpec(
+            name="both",
+            summary="Both.",
+            factory="m:f",
+            tasks=("binary",),
+            progress=True,
+            target_only=True,
+        )
+    with pytest.raises(SpecError, match="curvature='no' is not valid; use True or False"):
+        LossSpec(name="vague", summary="Vague.", factory="m:f", tasks=("binary",), curvature="no")

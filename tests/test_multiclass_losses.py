@@ -23,6 +23,9 @@ MAKES: dict[str, Any] = {
     "dist, classes alone": lambda **p: DIST(inter=0.0, **p),
     "standardized": LogitStandardization,
     "standardized dkd": lambda **p: LogitStandardization(base="dkd", **p),
+    "standardized, other weights": lambda **p: LogitStandardization(
+        base="dkd", non_target_weight=0.5, **p
+    ),
 }
 
 
@@ -184,6 +187,10 @@ def test_standardization_is_the_base_loss_between_standardised_logits(base: str)
     expected = kind(alpha=1, temperature=2).value_and_grad(standard(z), inner)[0]
     loss = LogitStandardization(alpha=0.6, temperature=2, base=base)
     np.testing.assert_allclose(row_term(loss, z, targets), expected, rtol=1e-5)
+    if base == "dkd":
+        other = DKD(alpha=1, temperature=2, non_target_weight=3).value_and_grad(standard(z), inner)
+        loss = LogitStandardization(alpha=0.6, temperature=2, base=base, non_target_weight=3)
+        np.testing.assert_allclose(row_term(loss, z, targets), other[0], rtol=1e-5)
     of_teacher = LogitStandardization(alpha=1, temperature=2, base=base)
     values = [of_teacher.value_and_grad(factor * z + 5, targets)[0] for factor in (0.1, 1, 10)]
     np.testing.assert_allclose(values, expected, rtol=1e-5)
@@ -241,6 +248,7 @@ def test_a_booster_is_told_which_losses_it_can_step_by(name: str) -> None:
         ("dist:inter=0,intra=0", "inter and intra are both 0, so nothing is left of the teacher"),
         ("dist:inter=much", "inter='much' must be a number"),
         ("logit_standardization:base=dist", "base='dist' must be one of kl, dkd"),
+        ("logit_standardization:non_target_weight=1", "is not used with base='kl'; add base='dkd'"),
     ],
 )
 def test_wrong_parameters_are_refused(loss: str, message: str) -> None:

@@ -47,6 +47,15 @@ def test_any_loss_is_boosted_and_gives_probabilities(task, params):
     assert distance(student, fresh) < 0.45
 
 
+def test_dkd_is_boosted_and_losses_without_a_curvature_are_refused():
+    data, fresh = tiny_data("multiclass", n_rows=400), tiny_data("multiclass", seed=1)
+    student = LightGBMStudentClassifier(alpha=1.0, loss="dkd").fit(data.X, tiny_targets(data))
+    assert distance(student, fresh) < 0.45
+    for loss in ("dist", "logit_standardization"):
+        with pytest.raises(ParameterError, match=r"no bound of its curvature.* use one of .*dkd"):
+            LightGBMStudentClassifier(loss=loss).fit(data.X, tiny_targets(data))
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_teacher_makes_a_better_student_than_labels(task):
     """This is what the whole project is for."""

@@ -96,6 +96,16 @@ def test_any_loss_is_minimised(task, params):
     assert error < 0.4 * constant
 
 
+@pytest.mark.parametrize("loss", ["dkd", "dist", "logit_standardization"])
+def test_losses_for_many_classes_do_not_stick_at_the_start(loss):
+    """All logits are equal there, where a standardised row has no direction to move in."""
+    data, fresh = tiny_data("multiclass"), tiny_data("multiclass", seed=1)
+    student = LogisticRegressionStudent(alpha=0.7, loss=loss).fit(data.X, tiny_targets(data))
+    error = np.sqrt(np.mean((student.predict_proba(fresh.X) - fresh.teacher) ** 2))
+    constant = np.sqrt(np.mean((data.teacher.mean(axis=0) - fresh.teacher) ** 2))
+    assert error < 0.45 * constant
+
+
 def test_the_minimum_is_a_minimum():
     """The gradient of the whole objective, penalty included, is zero at the solution."""
     data = tiny_data("multiclass")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from kdcore.annealing_loss import Annealing
 from kdcore.bundle import pack
 from kdcore.errors import ParameterError
 from kdcore.losses import KL
@@ -53,6 +54,32 @@ def test_any_loss_is_minimised(task, params):
     data, fresh = tiny_data(task, n_rows=400), tiny_data(task, seed=1)
     student = MLPStudentClassifier(alpha=1.0, **params).fit(data.X, tiny_targets(data))
     assert distance(student, fresh) < 0.4
+
+
+@pytest.mark.parametrize("loss", ["dkd", "dist", "logit_standardization", "annealing"])
+def test_losses_for_many_classes_teach_a_network(loss):
+    data, fresh = tiny_data("multiclass", n_rows=300), tiny_data("multiclass", seed=1)
+    student = MLPStudentClassifier(alpha=0.8, loss=loss, max_iter=1000)
+    student.fit(data.X, tiny_targets(data))
+    assert distance(student, fresh) < 0.45
+
+
+@every_task
+def test_an_annealed_network_goes_through_both_phases(task):
+    """It stops early where a loss stands still; a loss that changes is followed to its end."""
+    data = tiny_data(task, n_rows=250)
+    seen = []
+
+    class Watched(Annealing):
+        def at(self, progress):
+            seen.append(progress)
+            return super().at(progress)
+
+    student = KINDS[task](loss=Watched, alpha=0.6, max_iter=500, learning_rate_init=0.05)
+    student.fit(data.X, tiny_targets(data))
+    assert student.n_iter_ == 500
+    assert {0.0, 1.0} < set(seen)
+    assert 30 < len(set(seen)) < 70
 
 
 @every_task

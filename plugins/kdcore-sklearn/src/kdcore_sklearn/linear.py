@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from kdcore import ClassifierStudent, RegressorStudent
+from kdcore.losses import KL
 from kdcore.parameters import number, require, whole
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ _ROWS = 8192
 
 class LogisticRegressionStudent(ClassifierStudent):
     """Logistic regression that minimises a distillation loss exactly, by L-BFGS.
+
+    A loss that is not convex (`dist`, `logit_standardization`) is minimised from the solution of
+    ``kl`` on, to the minimum next to it.
 
     Parameters
     ----------
@@ -92,7 +96,7 @@ class LogisticRegressionStudent(ClassifierStudent):
         rows = 1 if n_classes == 2 else n_classes
         penalty = 1.0 / (self.C * float(np.sum(targets.sample_weight)))
 
-        def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        def objective(flat: np.ndarray, loss: Loss) -> tuple[float, np.ndarray]:
             weights = flat.reshape(rows, d + 1)
             z = X @ weights[:, :d].T.astype(X.dtype, copy=False) + weights[:, d]
             if rows == 1:
@@ -106,18 +110,26 @@ class LogisticRegressionStudent(ClassifierStudent):
             out[:, d] = grad.sum(axis=0) if self.fit_intercept else 0.0
             return float(value) + penalty / 2 * float((weights[:, :d] ** 2).sum()), out.ravel()
 
-        result = minimize(
-            objective,
-            np.zeros(rows * (d + 1)),
-            jac=True,
-            method="L-BFGS-B",
-            options={
-                "maxiter": self.max_iter,
-                "gtol": self.tol,
-                "ftol": 64 * np.finfo(float).eps,
-                "maxls": 50,
-            },
-        )
+        def minimum(start: np.ndarray, loss: Loss) -> Any:
+            return minimize(
+                objective,
+                start,
+                args=(loss,),
+                jac=True,
+                method="L-BFGS-B",
+                options={
+                    "maxiter": self.max_iter,
+                    "gtol": self.tol,
+                    "ftol": 64 * np.finfo(float).eps,
+                    "maxls": 50,
+                },
+            )
+
+        start = np.zeros(rows * (d + 1))
+        if not getattr(loss, "has_curvature", True):
+            # Such losses are not convex and have a kink where all logits are equal, at zero.
+            start = minimum(start, KL(alpha=loss.alpha)).x
+        result = minimum(start, loss)
         # SciPy's objects refer to each other and to the objective, which would keep the matrix.
         X = np.empty((0, d))
         weights = result.x.reshape(rows, d + 1)
