@@ -141,7 +141,7 @@ def check_onnx_predicts_alike(case: ModelCase) -> None:
     student of pictures on pictures)."""
     from kdcore.bundle import pack
 
-    content = "mixed" if case.spec.input == "table" else "image"  # type: ignore[union-attr]
+    content = "mixed" if case.spec.input == "table" else "image"
     data, fresh = (case.draw(content=content, seed=seed, labels="text") for seed in (0, 1))
     if content == "mixed":
         data = data.take(data.X["city"] != "Lima")
