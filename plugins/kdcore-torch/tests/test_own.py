@@ -239,7 +239,7 @@ def test_weights_from_a_file_and_code_of_the_user_make_a_teacher(data, trained):
         teacher=teacher,
         fitted="held-out",
         student=TorchMLPClassifier(**FAST),
-    ).to_dict()
+    ).report.to_dict()
     assert result["teacher"]["labels"] == "held-out"
     assert result["student"]["fidelity"]["agreement"] > 0.8
 
