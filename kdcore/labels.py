@@ -260,7 +260,7 @@ def fit_teacher(teacher: Any, X: pd.DataFrame, y: np.ndarray, sample_weight: Any
     FitError
         When it fails.
     """
-    return _fit(_single_threaded(_readable(teacher, X)), X, y, sample_weight)
+    return _fit(_single_threaded(_readable(teacher, X, None)), X, y, sample_weight)
 
 
 def teacher_output(teacher: Any, X: Any, classes: np.ndarray | None) -> np.ndarray:

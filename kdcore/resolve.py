@@ -32,7 +32,9 @@ class Resolved:
     """An unfitted estimator, the name to show for it, and what the user should be told.
 
     ``plain`` is the student that learns from labels alone, where it is not ``estimator`` itself: a
-    baseline's loss already does, so it is compared with the default loss. ``recipe`` is how a student of this kind learns best, where that is known, and ``given`` are the parameters that the user has set, which no recipe touches.
+    baseline's loss already does, so it is compared with the default loss. ``recipe`` is how a
+    student of this kind learns best, where that is known, and ``given`` are the parameters that the
+    user has set, which no recipe touches.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,10 @@ import numpy as np
 from kdcore.chooser import Choice, choose
 from kdcore.encoders import make_encoder
 from kdcore.errors import ParameterError
-from kdcore.evaluation import row_losses
-from kdcore.nested import can_be_nested, part_of
+from kdcore.nested import can_be_nested, nested_count, part_of
 from kdcore.recipe import MODES, Recipe, default_recipe, plain_recipe, rivals, split_augment
 from kdcore.recipe_fit import fit_student
-from kdcore.tuning import held_losses, tuned
+from kdcore.tuning import tuned
 
 if TYPE_CHECKING:
     from kdcore.recipe_fit import Lesson
@@ -28,8 +27,6 @@ __all__ = ["Deadline", "Taught", "Wishes", "plain_students", "teach"]
 _FEWEST_ROWS = 50
 #: Below so many rows a rich encoding may not pay, and is compared with the student's own.
 _FEW_ROWS = 1000
-#: Standard errors by which a plain student must beat the teacher's labels to be kept instead.
-_GUARD = 2.0
 
 
 class Deadline:
@@ -149,16 +146,15 @@ def teach(
         ``step(stage, done, total)``.
     """
     run, train = lesson.run, lesson.data.train
-    asked = run.labels.teacher is not None or run.refit is not None
     recipe = default_recipe(
         student,
         mode=wishes.mode,
-        can_be_asked=asked,
+        can_be_asked=run.labels.teacher is not None or run.refit is not None,
         unlabeled=lesson.data.extra is not None,
         augment=wishes.augment,
         encoder=wishes.encoder,
     )
-    seconds: dict[str, float] = {}
+    clock = _Laps()
     notes: list[str] = []
     late = wishes.deadline.left() <= 0
     if late:
@@ -167,52 +163,35 @@ def teach(
             "the student learned from them without synthetic rows, tuning or validation."
         )
         recipe = replace(recipe, augment=0, params={})
-
-    began = time.perf_counter()
     params: dict[str, dict[str, Any]] = {"None": {}, str(recipe.encoder): {}}
     part = None
     if wishes.mode != "plain" and not late and len(train) >= _FEWEST_ROWS:
         part = part_of(lesson, random_state)
         for encoder in {str(e): e for e in (None, recipe.encoder)}.values():
             params[str(encoder)] = tuned(student, part, encoder)
-    seconds["tune"] = time.perf_counter() - began
-
-    choice = Choice(recipe)
-    validated = wishes.mode == "auto" and not late and nested is not None and part is not None
-    # Who sets the teacher's share or the loss by hand wants to see what these do.
-    by_hand = not student.given.isdisjoint(("alpha", "temperature", "loss"))
-    if part is not None and not by_hand and not (validated and can_be_nested(run)):
-        choice = _guarded(student, part, lesson, recipe, params)
+    clock.lap("tune")
 
     def fit(which: Recipe) -> Any:
         return fit_student(student, lesson, which, params[str(which.encoder)])
 
     step("students", 0, 2)
-    began = time.perf_counter()
-    distilled = fit(choice.recipe)
-    seconds["fit"] = time.perf_counter() - began
-    if validated and can_be_nested(run):
-        assert nested is not None
-        began = time.perf_counter()
+    distilled = fit(recipe)
+    clock.lap("fit")
+    choice = Choice(recipe)
+    if part is not None:
+        step("validate", 0, 1)
+        # Who sets the teacher's share or the loss by hand wants to see what these do.
+        by_hand = not student.given.isdisjoint(("alpha", "temperature", "loss"))
         others = [r for r in _rivals(recipe, lesson) if r.teacher or not by_hand]
-        need = _nested_seconds(lesson, seconds["fit"], len(others) + 1)
-        if need > wishes.deadline.left():
-            notes.append(
-                f"comparing recipes would take about {need:.0f} s, more than the time limit "
-                "leaves; the default was used."
-            )
-            assert part is not None
-            if not by_hand:
-                choice = _guarded(student, part, lesson, recipe, params)
-        elif others:
-            step("validate", 0, 1)
-            choice = choose(student, nested(), [recipe, *others], params)
-        seconds["validate"] = time.perf_counter() - began
-        if choice.moved:
-            began = time.perf_counter()
-            distilled = fit(choice.recipe)
-            seconds["fit"] = time.perf_counter() - began
-
+        lessons = _lessons(lesson, part, wishes, nested, (len(others) + 1) * clock["fit"], notes)
+        if lessons == [part]:
+            others = [r for r in others if not r.teacher]
+        if others and lessons:
+            choice = choose(student, lessons, [recipe, *others], params)
+    clock.lap("validate")
+    if choice.moved:
+        distilled = fit(choice.recipe)
+        clock.lap("fit")
     if choice.moved:
         notes.append(_moved(recipe, choice))
     return Taught(
@@ -221,7 +200,7 @@ def teach(
         choice=choice,
         tuned=params,
         augmented=lesson.augmented(choice.recipe),
-        seconds=seconds,
+        seconds=clock,
         notes=notes,
     )
 
@@ -252,50 +231,50 @@ def _rivals(recipe: Recipe, lesson: Lesson) -> list[Recipe]:
     return rivals(recipe, method=method, few_rows=few)
 
 
-def _nested_seconds(lesson: Lesson, fit: float, recipes: int) -> float:
-    """A guess, from what labelling and fitting took on all rows."""
-    from kdcore.nested import nested_count
-
-    return nested_count(lesson.data) * (lesson.run.labels.seconds + recipes * fit)
-
-
-def _guarded(
-    student: Resolved,
-    part: Lesson,
+def _lessons(
     lesson: Lesson,
-    recipe: Recipe,
-    params: Mapping[str, Mapping[str, Any]],
-) -> Choice:
-    """The default, or labels alone where a plain student beats the teacher on held-out rows.
+    part: Lesson,
+    wishes: Wishes,
+    nested: Callable[[], list[Lesson]] | None,
+    fit_seconds: float,
+    notes: list[str],
+) -> list[Lesson]:
+    """The lessons that recipes are compared on: nested ones if asked for, and there is time.
 
-    A student can hardly learn from who knows less. The teacher's out-of-fold (or held-out) labels
-    tell how good it is; in-sample ones do not.
+    Else an ordinary part of the rows is left, of whose held-out rows the teacher's labels tell a
+    little. That flatters what comes from the teacher, so it can only serve as a brake. Labels that
+    know the held-out rows in full are none at all.
     """
-    held = part.data.held
-    if part.run.labels.provenance == "in-sample" or part.run.held is None:
-        return Choice(recipe)
-    teacher = row_losses(lesson.calibration(part.run.held), held.y, held.classes)
-    weight = np.ones(len(held)) if held.sample_weight is None else held.sample_weight
-    weight = weight / weight.sum()
-    trials: list[dict[str, Any]] = [{"name": "teacher", "loss": float(weight @ teacher)}]
-    best, smallest = recipe, np.inf
-    for plain in {str(e): plain_recipe(e) for e in (None, recipe.encoder)}.values():
-        own = held_losses(fit_student(student, part, plain, params[str(plain.encoder)]), part)
-        gain = float(weight @ (teacher - own))
-        error = float(np.sqrt((weight**2) @ (teacher - own - gain) ** 2))
-        loss = float(weight @ own)
-        trials.append({"name": plain.name, "loss": loss, "gain": gain, "se": error})
-        if gain > _GUARD * error and loss < smallest:
-            best, smallest = plain, loss
-    return Choice(best, trials, moved=best is not recipe)
+    run = lesson.run
+    if wishes.mode == "auto" and nested is not None and can_be_nested(run):
+        need = nested_count(lesson.data) * (run.labels.seconds + fit_seconds)
+        if need <= wishes.deadline.left():
+            return nested()
+        notes.append(
+            f"comparing recipes would take about {need:.0f} s, more than the time limit leaves; "
+            "the default was used unless labels alone did better on held-out rows."
+        )
+    left = wishes.deadline.left() > fit_seconds
+    return [part] if left and run.labels.provenance != "in-sample" else []
+
+
+class _Laps(dict[str, float]):
+    """Seconds of each stage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self[stage] = now - self._last
+        self._last = now
 
 
 def _moved(default: Recipe, choice: Choice) -> str:
     trial = next(t for t in choice.trials if t["name"] == choice.recipe.name)
-    base = choice.trials[0]
-    who = "the teacher" if base["name"] == "teacher" else f"the {default.name} recipe"
     return (
-        f"on held-out training rows {choice.recipe.name!r} had a loss of {trial['loss']:.4g}, "
-        f"{who} {base['loss']:.4g} ({trial['gain']:+.2g} with a standard error of "
-        f"{trial['se']:.2g}), so the student was fitted that way."
+        f"on held-out training rows the recipe {choice.recipe.name!r} had a loss of "
+        f"{trial['loss']:.4g} and {default.name!r} {choice.trials[0]['loss']:.4g} (a gain of "
+        f"{trial['gain']:.2g} with a standard error of {trial['se']:.2g}), so it was used."
     )

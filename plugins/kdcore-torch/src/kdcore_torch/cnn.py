@@ -130,12 +130,12 @@ class _CNNStudent(TorchStudent, Convolutional):
         return len(self._all_features)  # type: ignore[attr-defined]
 
     def _columns_read(self) -> np.ndarray:
-        names = self._all_features  # type: ignore[attr-defined]
+        names: list[str] = self._all_features  # type: ignore[attr-defined]
         at = {name: i for i, name in enumerate(names)}
         return np.array([at[name] for name in self.encoder_.schema_.names])
 
     def _predict(self, X: Any) -> np.ndarray:
-        return super()._predict(self._as_table(X, reset=False))  # type: ignore[misc]
+        return super()._predict(self._as_table(X, reset=False))
 
 
 class TorchCNNClassifier(_CNNStudent, ClassifierStudent):

@@ -87,7 +87,7 @@ def global_seed(seed: int, device: torch.device) -> Iterator[None]:
     """
     cuda = [device.index or 0] if device.type == "cuda" else []
     with _seed_lock, torch.random.fork_rng(devices=cuda):
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         if cuda:
             torch.cuda.manual_seed(seed)
         yield

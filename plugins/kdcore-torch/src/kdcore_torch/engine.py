@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from torch import nn
 from kdcore.errors import FitError
 from kdcore_torch.batches import BatchTargets
 from kdcore_torch.devices import autocast, threads
+from kdcore_torch.layers import Dropout, Shift
 from kdcore_torch.rows import chunks
 from kdcore_torch.weights import FlatWeights
 
@@ -136,9 +138,7 @@ def train(
         torch.set_num_threads(number)
         steps, values = course.run()
     course.weights.put(course.kept)
-    for part in module.modules():
-        if hasattr(part, "generator"):
-            part.generator = None
+    _set_generator(module, None)
     for parameter in module.parameters():
         # Weights of their own memory, without the gradients.
         parameter.data, parameter.grad = parameter.data.clone(), None
@@ -167,7 +167,7 @@ class _Course:
         self.table = table if isinstance(Z, np.memmap) else table.to(plan.device)
         self.rows = torch.from_numpy(rows[kept])
         self.held = self._read(torch.from_numpy(rows[held]))
-        self.held_targets = targets.take(held) if plan.held else None
+        self.held_targets = targets.take(held) if plan.held else targets
         self.batches = BatchTargets(targets.take(kept), loss)
         self.weight = self.batches.targets.sample_weight
         n_batches = max(1, -(-len(kept) // plan.batch))
@@ -177,16 +177,16 @@ class _Course:
             module, l2=plan.l2, learning_rate=plan.learning_rate, averaging=plan.averaging
         )
         self.kept = self.weights.copy()
-        self.unit = 0.0
-        self.seed()
+        self.restart(self.kept)
 
-    def seed(self) -> None:
-        """Start the draws of random layers anew."""
+    def restart(self, weights: list[torch.Tensor]) -> None:
+        """Start anew from these weights."""
+        self.weights.put(weights)
+        self.weights.restart()
+        self.unit = 0.0
         generator = torch.Generator(self.plan.device)
         generator.manual_seed(self.plan.seed)
-        for part in self.module.modules():
-            if hasattr(part, "generator"):
-                part.generator = generator
+        _set_generator(self.module, generator)
 
     def step(self, which: torch.Tensor, rate: float) -> torch.Tensor:
         """One gradient step on rows ``which`` (positions among those that are trained on)."""
@@ -201,7 +201,7 @@ class _Course:
         # A batch's gradient is a mean; heavier batches count for more.
         share = self.unit * float(part.sample_weight.sum()) / self.batch_weight
         self.weights.clear()
-        logits.backward(torch.as_tensor(grad) * share)
+        torch.autograd.backward(logits, torch.as_tensor(grad) * share)
         self.weights.step(rate, self.plan.clip)
         return torch.as_tensor(value)
 
@@ -266,24 +266,32 @@ def _best_threads(course: _Course) -> int:
     seen: dict[int, tuple[float, list[torch.Tensor]]] = {}
     for number in (1, course.plan.threads):
         torch.set_num_threads(number)
-        course.weights.put(start)
-        course.weights.restart()
-        course.seed()
+        course.restart(start)
         for step in range(2 * _TRIED):
             if step == _TRIED:
                 began = time.perf_counter()
             course.step(which, course.plan.learning_rate)
         seen[number] = time.perf_counter() - began, course.weights.copy()
-    course.weights.put(start)
-    course.weights.restart()
-    course.seed()
+    course.restart(start)
     (one, wanted), (many, got) = seen[1], seen[course.plan.threads]
     same = all(torch.equal(a, b) for a, b in zip(wanted, got, strict=True))
     return course.plan.threads if same and many < 0.9 * one else 1
 
 
-def outputs(module: nn.Module, Z: np.ndarray) -> np.ndarray:
-    """A trained network's outputs for encoded rows, float32, whatever the number of threads."""
+def outputs(module: nn.Module, Z: np.ndarray, *, double: bool = False) -> np.ndarray:
+    """A trained network's outputs for encoded rows, the same whatever the number of threads.
+
+    ``double``: whether to compute in double precision.
+    """
+    if double:
+        module = copy.deepcopy(module).double()
+        Z = np.asarray(Z, dtype=np.float64)
     with threads(1), torch.inference_mode():
         parts = [module(torch.from_numpy(np.ascontiguousarray(Z[part]))) for part in chunks(len(Z))]
-        return np.asarray(torch.cat(parts).float())
+        return np.asarray(torch.cat(parts))
+
+
+def _set_generator(module: nn.Module, generator: torch.Generator | None) -> None:
+    for part in module.modules():
+        if isinstance(part, (Dropout, Shift)):
+            part.generator = generator

@@ -11,7 +11,7 @@ from torch import nn
 
 from kdcore.errors import DataError, ParameterError
 from kdcore_torch.layers import Pixels, Shift, convolutional
-from kdcore_torch.network import TorchNetwork
+from kdcore_torch.network import TorchNetwork, is_count
 from kdcore_torch.rows import chunks
 
 __all__ = ["Convolutional", "image_shape"]
@@ -33,7 +33,7 @@ def image_shape(n_pixels: int, channels: Any, size: Any) -> tuple[int, int, int]
     ParameterError
         When such pictures have another number of pixels.
     """
-    if not _is_count(channels):
+    if not is_count(channels):
         raise ParameterError(f"input_channels={channels!r} must be a whole number above 0.")
     each = n_pixels // channels
     if size is None:
@@ -49,8 +49,8 @@ def image_shape(n_pixels: int, channels: Any, size: Any) -> tuple[int, int, int]
             raise ParameterError(f"img_size={size!r} must be (height, width), 'row' or None.")
         height, width = 1, each
     else:
-        sides = [size, size] if _is_count(size) else list(np.atleast_1d(size))
-        if len(sides) != 2 or not all(_is_count(s) for s in sides):
+        sides = [size, size] if is_count(size) else list(np.atleast_1d(size))
+        if len(sides) != 2 or not all(is_count(s) for s in sides):
             raise ParameterError(f"img_size={size!r} must be (height, width), 'row' or None.")
         height, width = int(sides[0]), int(sides[1])
     if channels * height * width != n_pixels:
@@ -138,12 +138,12 @@ class Convolutional(TorchNetwork):
     def _check(self) -> None:
         super()._check()
         maps = np.atleast_1d(np.asarray(self.channels, dtype=object)).tolist()
-        if not maps or not all(_is_count(m) for m in maps):
+        if not maps or not all(is_count(m) for m in maps):
             raise ParameterError(
                 f"channels={self.channels!r} must be whole numbers above 0, such as (16, 32)."
             )
         self._maps = [int(m) for m in maps]
-        if not (self.max_shift == 0 or _is_count(self.max_shift)):
+        if not (self.max_shift == 0 or is_count(self.max_shift)):
             raise ParameterError(
                 f"max_shift={self.max_shift!r} must be a whole number of pixels, or 0."
             )
@@ -167,7 +167,3 @@ def _moments(
     # A constant channel differs from its mean by rounding only.
     scale = np.where(spread > 1e-6 * np.maximum(np.abs(mean), 1e-30), spread, 1.0)
     return mean.astype(np.float32), scale.astype(np.float32)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0

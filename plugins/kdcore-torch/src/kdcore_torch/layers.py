@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn.utils import skip_init
 
 __all__ = ["ACTIVATIONS", "Dropout", "Pixels", "Shift", "convolutional", "perceptron"]
 
@@ -162,8 +163,9 @@ def convolutional(
     depth, height, width = shape
     layers: list[nn.Module] = []
     for i, n_maps in enumerate(channels):
-        conv = torch.nn.utils.skip_init(nn.Conv2d, depth, n_maps, 3, padding=1)
+        conv: nn.Conv2d = skip_init(nn.Conv2d, depth, n_maps, 3, padding=1)  # type: ignore[no-untyped-call]
         nn.init.kaiming_uniform_(conv.weight, nonlinearity="relu", generator=generator)
+        assert conv.bias is not None
         nn.init.zeros_(conv.bias)
         layers.append(conv)
         if batch_norm:
@@ -190,7 +192,7 @@ def convolutional(
 
 
 def _linear(n_inputs: int, n_outputs: int, generator: torch.Generator) -> nn.Linear:
-    layer = torch.nn.utils.skip_init(nn.Linear, n_inputs, n_outputs)
+    layer: nn.Linear = skip_init(nn.Linear, n_inputs, n_outputs)  # type: ignore[no-untyped-call]
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Perceptron", "TorchMLPClassifier", "TorchMLPRegressor", "make"]
 
+
 class Perceptron(TorchNetwork):
     """The architecture: fully connected layers."""
 
@@ -129,7 +130,7 @@ class TorchMLPClassifier(_MLPStudent, ClassifierStudent):
 
 
 class TorchMLPRegressor(_MLPStudent, RegressorStudent):
-    __doc__ = f"A small network that predicts numbers; it scales them itself.\n{_MLPStudent.__doc__}"
+    __doc__ = f"A small neural network that predicts numbers.\n{_MLPStudent.__doc__}"
 
 
 def make(task: str) -> TorchMLPClassifier | TorchMLPRegressor:

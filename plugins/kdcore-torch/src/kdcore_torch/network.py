@@ -20,7 +20,7 @@ from kdcore_torch.rows import chunks, distinct, mapped
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
 
-__all__ = ["TorchNetwork"]
+__all__ = ["TorchNetwork", "is_count"]
 
 #: Below so many rows there is too little to hold out; the steps are limited instead.
 _FEWEST_HELD, _STEPS_A_ROW = 10, 20
@@ -125,7 +125,9 @@ class TorchNetwork:
         return targets.provenance != "in-sample" and float(np.mean(targets.unlabeled)) <= 0.5
 
     def _predict_network(self, Z: np.ndarray) -> np.ndarray:
-        return self.link_.predict(outputs(self.model_, Z))
+        # In double precision a prediction does not depend on what other rows it is made with.
+        # Networks of users may not be able to.
+        return self.link_.predict(outputs(self.model_, Z, double=self.module is None))
 
     def _encoded(self, frame: Any) -> np.ndarray:
         """Encoded rows; on disk where they are larger than ``memory_limit``."""
@@ -165,11 +167,13 @@ class TorchNetwork:
         state = self.random_state
         if hasattr(state, "randint"):
             return int(state.randint(2**31 - 1))
-        return int(np.random.default_rng(state).integers(2**31 - 1)) if state is None else int(state)
+        if state is None:
+            return int(np.random.default_rng().integers(2**31 - 1))
+        return int(state)
 
     def _check(self) -> None:
         hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)).tolist()
-        if not all(_is_count(h) for h in hidden):
+        if not all(is_count(h) for h in hidden):
             raise ParameterError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r} must be whole numbers above 0, "
                 "such as (64, 32)."
@@ -217,5 +221,5 @@ def _widths(targets: SoftTargets) -> tuple[int, ...]:
     return (1, 2) if targets.task == "binary" else (1,)
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0
+def is_count(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value > 0)

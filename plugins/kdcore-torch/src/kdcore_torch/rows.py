@@ -25,9 +25,7 @@ def chunks(n: int) -> Iterator[slice]:
         yield slice(start, min(start + CHUNK, n))
 
 
-def distinct(
-    Z: np.ndarray, targets: SoftTargets, alpha: float
-) -> tuple[np.ndarray, SoftTargets]:
+def distinct(Z: np.ndarray, targets: SoftTargets, alpha: float) -> tuple[np.ndarray, SoftTargets]:
     """Positions of distinct rows, their targets, and what they weigh together.
 
     Mini-batches are drawn by chance. Drawn from rows in this order, a model is the same for

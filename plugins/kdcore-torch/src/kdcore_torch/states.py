@@ -25,7 +25,10 @@ __all__ = ["StateClassifier", "StateRegressor", "load_teacher"]
 
 
 class _StateTeacher(BaseEstimator):
-    """A fitted network that reads tables as they are, or prepared by a function."""
+    """A fitted network that reads tables as they are, or prepared by a function.
+
+    It has no ``fit``: kdcore takes it for what it is, a teacher that was fitted elsewhere.
+    """
 
     def __init__(
         self, module_: nn.Module, path: Path, prepare: Callable[[Any], Any] | None, link: Link

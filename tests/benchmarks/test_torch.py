@@ -1,0 +1,114 @@
+"""What the training of `pytorch_mlp` costs: beside a DataLoader loop, threads, scikit-learn's MLP.
+
+Tables come from the folder KD_BENCH_DATA where it has them, else from scikit-learn.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.metrics import log_loss
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from kdcore.table import read_table
+from kdcore_sklearn.mlp import MLPStudentClassifier, MLPStudentRegressor
+from kdcore_torch.mlp import TorchMLPClassifier, TorchMLPRegressor
+
+TABLES = ("adult", "magic_gamma", "california_housing", "bike_sharing")
+BUNDLED = ("breast_cancer", "diabetes")
+VALUES = ("california_housing", "bike_sharing", "diabetes")
+TRAIN, TEST, SEEDS = 4_000, 5_000, (0, 1, 2)
+
+
+def tables():
+    folder = Path(os.environ.get("KD_BENCH_DATA", "."))
+    found = [folder / f"{name}.parquet" for name in TABLES]
+    if all(path.exists() for path in found):
+        return {path.stem: pd.read_parquet(path) for path in found}
+    return {name: read_table(f"sklearn:{name}") for name in BUNDLED}
+
+
+def parts(name, frame, seed):
+    rows = np.random.default_rng(seed).permutation(len(frame))
+    cut = min(TRAIN, len(frame) * 3 // 4)
+    for some in (frame.iloc[rows[:cut]], frame.iloc[rows[cut : cut + TEST]]):
+        y = some["target"].to_numpy()
+        yield some.drop(columns="target"), y.astype(float) if name in VALUES else y
+
+
+def test_loss_and_time_of_a_plain_network(show):
+    show(f"\n{'table':20}{'network':14}{'loss':>8}{'s':>8}{'steps/s':>9}   (64-32, labels, "
+         f"{TRAIN} rows, {len(SEEDS)} seeds; RMSE in standard deviations)")  # fmt: skip
+    for name, frame in tables().items():
+        kinds = (
+            (MLPStudentRegressor, TorchMLPRegressor)
+            if name in VALUES
+            else (MLPStudentClassifier, TorchMLPClassifier)
+        )
+        for what, kind in zip(("sklearn_mlp", "pytorch_mlp"), kinds, strict=True):
+            losses, seconds, steps = [], 0.0, 0
+            for seed in SEEDS:
+                (X, y), (X_new, y_new) = parts(name, frame, seed)
+                start = time.process_time()
+                model = kind(random_state=seed).fit(X, y)
+                seconds += time.process_time() - start
+                steps += model.n_iter_
+                losses.append(
+                    np.sqrt(np.mean((model.predict(X_new) - y_new) ** 2)) / y_new.std()
+                    if name in VALUES
+                    else log_loss(y_new, model.predict_proba(X_new), labels=model.classes_)
+                )
+            show(f"{name:20}{what:14}{np.mean(losses):8.4f}{seconds / len(SEEDS):8.2f}"
+                 f"{steps / seconds:9.0f}")  # fmt: skip
+            assert np.isfinite(losses).all()
+
+
+def test_steps_a_second(show):
+    name, frame = next(iter(tables().items()))
+    (X, y), _ = parts(name, frame, 0)
+    Z = torch.from_numpy(TorchMLPClassifier(max_iter=1).fit(X, y).encoder_.transform(X))
+    labels = torch.from_numpy(np.unique(y, return_inverse=True)[1])
+    show(f"\n{name}, {len(Z)} rows, {Z.shape[1]} encoded columns, batches of 128:")
+
+    def naive(steps=1000):
+        network = nn.Sequential(
+            nn.Linear(Z.shape[1], 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 2)
+        )
+        optimiser = torch.optim.AdamW(network.parameters(), lr=8e-3)
+        loader, done = DataLoader(TensorDataset(Z, labels), 128, shuffle=True), 0
+        start = time.perf_counter()
+        while done < steps:
+            for z, label in loader:
+                optimiser.zero_grad()
+                nn.functional.cross_entropy(network(z), label).backward()
+                torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                optimiser.step()
+                done += 1
+        return done / (time.perf_counter() - start)
+
+    def ours(hidden, n_jobs, steps=1000):
+        model = TorchMLPClassifier(
+            hidden_layer_sizes=hidden, early_stopping=False, max_iter=steps, n_jobs=n_jobs
+        )
+        start = time.perf_counter()
+        model.fit(X, y)
+        return steps / (time.perf_counter() - start), model.n_threads_
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rounds = [(naive(), ours((64, 32), 1)[0]) for _ in range(5)]
+    torch.set_num_threads(threads)
+    ratios = [mine / theirs for theirs, mine in rounds]
+    show(f"  DataLoader loop {np.median([r[0] for r in rounds]):6.0f} steps/s   pytorch_mlp (fit in "
+         f"all) {np.median([r[1] for r in rounds]):6.0f}   ratio {np.median(ratios):.2f} (from "
+         f"{min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
+    for hidden in ((64, 32), (512, 256)):
+        one = ours(hidden, 1)[0]
+        most, chosen = ours(hidden, -1)
+        show(f"  hidden layers {hidden}: n_jobs=1 {one:6.0f} steps/s, n_jobs=-1 {most:6.0f} "
+             f"({chosen} chosen)")  # fmt: skip
+    assert min(ratios) > 0

@@ -1,0 +1,60 @@
+"""Knowledge crosses from boosted trees to networks, and from networks to what can be read."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits
+
+import kdcore
+from kdcore.__main__ import main
+
+QUICK = {
+    "xgboost": ["n_estimators=30"],
+    "pytorch_mlp": ["max_iter=300", "hidden_layer_sizes=[64]"],
+    "pytorch_cnn": ["max_iter=120", "channels=[8,16]", "hidden_layer_sizes=[]"],
+}
+
+
+@pytest.fixture
+def digits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = load_digits(as_frame=True).frame
+    table.to_csv("digits.csv", index=False)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "agreement"),
+    [
+        ("xgboost", "pytorch_cnn", 0.85),
+        ("xgboost", "pytorch_mlp", 0.85),
+        ("pytorch_mlp", "decision_tree", 0.7),
+        ("pytorch_mlp", "logistic_regression", 0.85),
+        ("pytorch_cnn", "pytorch_mlp", 0.85),
+    ],
+)
+def test_a_pair_is_distilled_and_its_bundle_predicts(digits, capsys, teacher, student, agreement):
+    command = ["distill", "digits.csv", "-t", "target", "--teacher", teacher, "--student", student]
+    for name, flag in ((teacher, "--teacher-param"), (student, "--student-param")):
+        for value in QUICK.get(name, []):
+            if not (name == "pytorch_mlp" and flag == "--student-param" and "hidden" in value):
+                command += [flag, value]
+    assert main([*command, "--folds", "2", "-o", "out", "--json"]) == 0
+    result = json.loads(capsys.readouterr()[0])
+    assert result["student"]["fidelity"]["agreement"] > agreement
+    assert result["parity"]["flipped"] == 0
+    bundle = kdcore.load("out/student.kd")
+    assert (bundle.predict(digits) == digits["target"]).mean() > agreement
+
+
+def test_columns_that_are_no_picture_are_refused_in_one_line(digits, capsys):
+    pd.concat([digits.iloc[:, :63], digits["target"]], axis=1).to_csv("cut.csv", index=False)
+    command = ["distill", "cut.csv", "-t", "target", "--teacher", "pytorch_cnn"]
+    assert main([*command, "--student", "decision_tree"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1
+    assert "img_size: 63 columns with input_channels=1 are no square picture" in err
