@@ -160,7 +160,7 @@ def test_a_teacher_that_fails_is_asked_once_and_fails_every_pair_of_its_own(coun
 
 
 def test_models_of_one_class_are_told_apart_when_pairs_are_kept(counted, tmp_path):
-    options = {"target": "target", "output": tmp_path, "fitted": "held-out"}
+    options = {"target": "target", "output": tmp_path, "fitted": "held-out", "recipe": "plain"}
     data = iris()
     X, y = data.drop(columns="target"), data["target"]
     teachers = [DecisionTreeClassifier(max_depth=d).fit(X, y) for d in (1, 3)]

@@ -3,10 +3,10 @@
 from kdcore.testing import parametrize_plugin_checks
 
 PARAMS = {
-    "student.pytorch_mlp": {"max_iter": 400},
-    "student.pytorch_cnn": {"max_iter": 150},
-    "teacher.pytorch_mlp": {"max_iter": 300, "hidden_layer_sizes": (64,)},
-    "teacher.pytorch_cnn": {"max_iter": 150, "channels": (8, 16), "hidden_layer_sizes": ()},
+    "student.pytorch_mlp": {"max_iter": 150, "hidden_layer_sizes": (32,)},
+    "student.pytorch_cnn": {"max_iter": 60, "channels": (8, 16)},
+    "teacher.pytorch_mlp": {"max_iter": 120, "hidden_layer_sizes": (32,)},
+    "teacher.pytorch_cnn": {"max_iter": 60, "channels": (8,), "hidden_layer_sizes": ()},
 }
 
 

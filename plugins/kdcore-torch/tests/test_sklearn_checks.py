@@ -12,14 +12,14 @@ from kdcore_torch.teachers import (
 )
 
 # scikit-learn's tables have any number of columns, which are signals then.
-ROW = {"img_size": "row", "max_shift": 0, "max_iter": 100, "channels": (8,)}
+ROW = {"img_size": "row", "max_shift": 0, "max_iter": 60, "channels": (8,)}
 MODELS = [
-    TorchMLPClassifier(max_iter=150),
-    TorchMLPRegressor(max_iter=150),
+    TorchMLPClassifier(max_iter=100),
+    TorchMLPRegressor(max_iter=100),
     TorchCNNClassifier(**ROW),
     TorchCNNRegressor(**ROW),
-    TorchMLPTeacherClassifier(max_iter=150, hidden_layer_sizes=(32,)),
-    TorchMLPTeacherRegressor(max_iter=150, hidden_layer_sizes=(32,)),
+    TorchMLPTeacherClassifier(max_iter=100, hidden_layer_sizes=(32,)),
+    TorchMLPTeacherRegressor(max_iter=100, hidden_layer_sizes=(32,)),
     TorchCNNTeacherClassifier(**ROW, hidden_layer_sizes=()),
     TorchCNNTeacherRegressor(**ROW, hidden_layer_sizes=()),
 ]

@@ -173,9 +173,7 @@ class _Course:
         n_batches = max(1, -(-len(kept) // plan.batch))
         self.edges = np.linspace(0, len(kept), n_batches + 1).astype(int).tolist()
         self.batch_weight = float(self.weight.sum()) / n_batches
-        self.weights = FlatWeights(
-            module, l2=plan.l2, learning_rate=plan.learning_rate, averaging=plan.averaging
-        )
+        self.weights = FlatWeights(module, l2=plan.l2, averaging=plan.averaging)
         self.kept = self.weights.copy()
         self.restart(self.kept)
 
@@ -262,20 +260,32 @@ class _Course:
 
 def _best_threads(course: _Course) -> int:
     """1, or the most that are allowed where they are faster by a tenth and change no bit."""
-    which, start = torch.arange(course.edges[1]), course.weights.copy()
-    seen: dict[int, tuple[float, list[torch.Tensor]]] = {}
-    for number in (1, course.plan.threads):
-        torch.set_num_threads(number)
-        course.restart(start)
-        for step in range(2 * _TRIED):
-            if step == _TRIED:
-                began = time.perf_counter()
-            course.step(which, course.plan.learning_rate)
-        seen[number] = time.perf_counter() - began, course.weights.copy()
+    most, start = course.plan.threads, course.weights.copy()
+    one, wanted = _tried(course, 1, math.inf)
+    many, got = _tried(course, most, 2 * one)
     course.restart(start)
-    (one, wanted), (many, got) = seen[1], seen[course.plan.threads]
     same = all(torch.equal(a, b) for a, b in zip(wanted, got, strict=True))
-    return course.plan.threads if same and many < 0.9 * one else 1
+    return most if same and many < 0.9 * one else 1
+
+
+def _tried(course: _Course, number: int, limit: float) -> tuple[float, list[torch.Tensor]]:
+    """Seconds and weights of the first steps with so many threads.
+
+    Where other processes use the cores, threads that wait for each other can be a hundred times
+    slower; they are given up after ``limit`` seconds.
+    """
+    torch.set_num_threads(number)
+    which = torch.arange(course.edges[1])
+    course.restart(course.kept)
+    seconds = 0.0
+    for _ in range(2):
+        began = time.perf_counter()
+        for _ in range(_TRIED):
+            course.step(which, course.plan.learning_rate)
+            seconds = time.perf_counter() - began
+            if seconds > limit:
+                return math.inf, course.weights.copy()
+    return seconds, course.weights.copy()
 
 
 def outputs(module: nn.Module, Z: np.ndarray, *, double: bool = False) -> np.ndarray:

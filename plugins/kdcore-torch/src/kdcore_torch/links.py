@@ -34,9 +34,9 @@ class Link:
         """Logits (b, K), or values (b,), of outputs (b, w) or (b,)."""
         if self.kind == "softmax":
             return output
-        z = output.reshape(len(output))
         if self.kind == "logistic":
-            return torch.stack([-z / 2, z / 2], dim=1)
+            return output.reshape(-1, 1) * output.new_tensor([[-0.5, 0.5]])
+        z = output.reshape(len(output))
         # Values far from 0 in float32 would lose the digits in which they differ.
         if z.device.type != "mps":
             z = z.double()

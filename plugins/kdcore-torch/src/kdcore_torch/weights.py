@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.optim.adamw import adamw
 
 __all__ = ["FlatWeights"]
 
@@ -21,19 +22,15 @@ class FlatWeights:
         Its parameters become views of the flat array.
     l2 : float
         Decoupled weight decay of matrices and filters; biases and norms have none.
-    learning_rate : float
     averaging : float
         How much of the running mean each step keeps; 0 for no averaging.
     """
 
-    def __init__(
-        self, module: nn.Module, *, l2: float, learning_rate: float, averaging: float
-    ) -> None:
+    def __init__(self, module: nn.Module, *, l2: float, averaging: float) -> None:
         trained = [p for p in module.parameters() if p.requires_grad]
         self.flat = _flattened(trained)
         self.buffers = [b for b in module.buffers() if b.is_floating_point()]
         self.averaging = averaging
-        self._learning_rate = learning_rate
         self._l2 = l2
         #: 1 for what decays.
         self._decayed = torch.cat(
@@ -43,9 +40,9 @@ class FlatWeights:
 
     def restart(self) -> None:
         """Forget the optimiser's moments, and begin the running mean anew."""
-        self.optimiser = torch.optim.AdamW(
-            [self.flat], lr=self._learning_rate, weight_decay=0.0, fused=True
-        )
+        with torch.no_grad():
+            self._moments = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
+        self._count = torch.zeros((), dtype=torch.float32, device=self.flat.device)
         self.mean = self.copy()
         self._steps = 0
 
@@ -75,16 +72,30 @@ class FlatWeights:
         clip : float or None
             Largest Euclidean norm of the gradient (Pascanu et al. 2013, arXiv:1211.5063).
         """
+        assert self.flat.grad is not None
         if clip is not None:
-            assert self.flat.grad is not None
             norm = float(torch.linalg.vector_norm(self.flat.grad))
             if norm > clip:
                 self.flat.grad.mul_(clip / norm)
         if self._l2:
             self.flat.addcmul_(self.flat, self._decayed, value=-rate * self._l2)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.step()
+        # The function itself: the optimiser's class around it takes as long as the rest of a step.
+        adamw(
+            [self.flat],
+            [self.flat.grad],
+            [self._moments[0]],
+            [self._moments[1]],
+            [],
+            [self._count],
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=rate,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
         self._steps += 1
         if self.averaging:
             # Polyak, Juditsky 1992; the first steps count alike, so that no bias is left.
