@@ -248,7 +248,8 @@ def _float32(values: np.ndarray, *, less_or_equal: bool) -> np.ndarray:
     """float32 thresholds that part float32 numbers by ``<=`` as the given ones part them."""
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float32)
+        lower = np.nextafter(rounded, np.float32(-np.inf))
     above = rounded > values if less_or_equal else rounded >= values
-    below = np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+    below = np.where(above, lower, rounded)
     limit = np.finfo(np.float32).max
     return np.clip(below, -limit, limit)
