@@ -202,6 +202,7 @@ def _judged(
             "fit_seconds": run.labels.fit_seconds,
             "labels": run.labels.provenance,
             "cached": run.cached,
+            "weights": None if run.labels.shares is None else run.labels.shares.tolist(),
         },
         plain=versions["plain"],
         plain_encoded=versions.get("plain_encoded"),

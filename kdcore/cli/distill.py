@@ -45,7 +45,8 @@ __all__ = ["distill_command", "teacher_of"]
     "--teacher-weights",
     metavar="W,W",
     callback=weights,
-    help="Weights of several teachers; equal unless given.",
+    help="Weights of several teachers, or auto for those that are best on rows they have not seen; "
+    "equal unless given.",
 )
 @click.option(
     "--fitted",
