@@ -185,7 +185,7 @@ def distill(
     clock.lap("label")
     result = run_student(
         learner,
-        Lesson(rows, run, random_state),
+        Lesson(rows, run, random_state, measure=True),
         wishes,
         clock=clock,
         random_state=random_state,

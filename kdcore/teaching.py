@@ -184,7 +184,7 @@ def teach(
         by_hand = not student.given.isdisjoint(("alpha", "temperature", "loss"))
         others = [r for r in _rivals(recipe, lesson) if r.teacher or not by_hand]
         lessons = _lessons(lesson, part, wishes, nested, (len(others) + 1) * clock["fit"], notes)
-        if lessons == [part]:
+        if any(one is part for one in lessons):
             others = [r for r in others if not r.teacher]
         if others and lessons:
             choice = choose(student, lessons, [recipe, *others], params)

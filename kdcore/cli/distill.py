@@ -177,7 +177,7 @@ def _show(report: DistillReport) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from kdcore.report import summary_rows
+    from kdcore.report import recipe_line, summary_rows
 
     # A table that does not fit is better wrapped than cut.
     console = Console(highlight=False, soft_wrap=True, width=200)
@@ -192,6 +192,7 @@ def _show(report: DistillReport) -> None:
         + (f"; {rows['unlabeled']:,} unlabeled rows" if rows["unlabeled"] else ""),
         markup=False,
     )
+    console.print(f"recipe: {recipe_line(report)}", markup=False)
     headings, body = summary_rows(report)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for i, heading in enumerate(headings):
