@@ -205,9 +205,10 @@ def _show(report: DistillReport) -> None:
     verdict = report.verdict
     console.print(f"Verdict: {verdict['reason']}", markup=False)
     if verdict["choice"] == "distilled" and verdict["gap_closed"] is not None:
-        console.print(
-            f"It closes {verdict['gap_closed']:.0%} of the gap between plain student and teacher.",
-            markup=False,
+        closed = (
+            f"It closes {verdict['gap_closed']:.0%} of the gap between plain student and teacher."
         )
+        better = "On these rows it is even better than the teacher."
+        console.print(closed if verdict["gap_closed"] <= 1 else better, markup=False)
     if report.bundle is not None:
         console.print(f"Saved {report.bundle}", markup=False)
