@@ -15,7 +15,7 @@ from kdcore.files import atomic_path, prepare_folder
 from kdcore.labels import teacher_output
 from kdcore.latency import bundle_latency, model_latency
 from kdcore.report import DistillReport
-from kdcore.teaching import plain_students, teach
+from kdcore.teaching import plain_student, teach
 from kdcore.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -132,12 +132,12 @@ def run_student(
     taught = teach(student, lesson, wishes, nested=nested, random_state=random_state, step=step)
     clock.add(taught.seconds)
     step("students", 1, 2)
-    plain, plain_encoded = plain_students(student, lesson, taught)
+    models = {"student": taught.student, "plain": plain_student(student, lesson, taught)}
     clock.lap("fit_plain")
+    if taught.recipe.encoder is not None:
+        models["plain_encoded"] = plain_student(student, lesson, taught, taught.recipe.encoder)
+        clock.lap("fit_plain_encoded")
     step("evaluate", 0, 1)
-    models = {"student": taught.student, "plain": plain}
-    if plain_encoded is not None:
-        models["plain_encoded"] = plain_encoded
     return _judged(student, lesson, taught, models, clock, random_state)
 
 
@@ -164,14 +164,17 @@ def _judged(
         random_state=seed,
     )
     versions: dict[str, dict[str, Any]] = {}
-    for name, output in outputs.items():
+    for name, model in models.items():
+        output = outputs[name]
         versions[name] = {
             "name": student.name,
             "metrics": metrics(output, held.y, classes, weight),
             "fidelity": None if run.held is None else fidelity(output, run.held, weight),
         }
+        # One student in two roles was fitted once.
+        stage = "fit" if model is taught.student else f"fit_{name}"
+        versions[name]["fit_seconds"] = clock.seconds[stage]
     versions["student"]["features"] = taught.student.get_selected_features()
-    versions["student"]["fit_seconds"] = taught.seconds["fit"]
     recipe = _recipe(lesson, taught)
     clock.lap("evaluate")
     notes = _notes(student, data, run) + taught.notes

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kdcore.recipe_fit import Lesson
     from kdcore.resolve import Resolved
 
-__all__ = ["Deadline", "Taught", "Wishes", "plain_students", "teach"]
+__all__ = ["Deadline", "Taught", "Wishes", "plain_student", "teach"]
 
 #: With fewer training rows nothing can be held out of them.
 _FEWEST_ROWS = 50
@@ -206,24 +206,21 @@ def teach(
     )
 
 
-def plain_students(student: Resolved, lesson: Lesson, taught: Taught) -> tuple[Any, Any]:
-    """The students of labels alone that a distilled one is compared with, tuned as it was.
+def plain_student(student: Resolved, lesson: Lesson, taught: Taught, encoder: Any = None) -> Any:
+    """A student of labels alone that a distilled one is compared with, tuned as it was.
 
-    Returns
-    -------
-    plain : fitted student
-        Behind its own encoder.
-    plain_encoded : fitted student or None
-        Behind the encoder of the distilled one; None where that is the same.
+    Parameters
+    ----------
+    student : Resolved
+    lesson : Lesson
+    taught : Taught
+        The distilled student; itself if it learned from labels alone behind this encoder.
+    encoder : str or Encoder, optional
+        That of the distilled student; None is the student's own.
     """
-
-    def fit(encoder: Any) -> Any:
-        if not taught.recipe.teacher and str(encoder) == str(taught.recipe.encoder):
-            return taught.student
-        return fit_student(student, lesson, plain_recipe(encoder), taught.tuned[str(encoder)])
-
-    encoder = taught.recipe.encoder
-    return fit(None), None if encoder is None else fit(encoder)
+    if not taught.recipe.teacher and str(encoder) == str(taught.recipe.encoder):
+        return taught.student
+    return fit_student(student, lesson, plain_recipe(encoder), taught.tuned[str(encoder)])
 
 
 def _rivals(recipe: Recipe, lesson: Lesson) -> list[Recipe]:

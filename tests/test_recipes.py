@@ -28,7 +28,7 @@ from kdcore.sources import resolve_source
 from kdcore.splits import prepare
 from kdcore.targets import softmax
 from kdcore.teacher_run import run_teacher
-from kdcore.teaching import Wishes, plain_students, teach
+from kdcore.teaching import Wishes, plain_student, teach
 from kdcore.tuning import tuned
 
 sys.modules.setdefault(__name__, sys.modules[Memory.__module__])
@@ -177,7 +177,7 @@ class TestTuning:
         lesson = lesson_of(GaussianNB(), table(noise=0.1).drop(columns="city"))
         one = student(tune={"penalty": (1e9, 0.01)})
         taught = teach(one, lesson, Wishes(mode="fast"))
-        plain, _ = plain_students(one, lesson, taught)
+        plain = plain_student(one, lesson, taught)
         assert plain.penalty == taught.student.penalty == 0.01
 
 

@@ -52,7 +52,9 @@ def data():
     return tiny_data("multiclass", content="numbers", n_rows=300)
 
 
-@pytest.mark.parametrize("module", [small, Residual, "kdcore_torch.layers:nn.Linear"], ids=str)
+@pytest.mark.parametrize(
+    "module", [small, Residual, "kdcore_torch.layers:nn.Linear"], ids=["function", "class", "text"]
+)
 def test_a_users_network_learns_from_a_teacher(data, module):
     fresh = tiny_data("multiclass", content="numbers", seed=1)
     student = clone(TorchMLPClassifier(module=module, **FAST)).fit(data.X, tiny_targets(data))
