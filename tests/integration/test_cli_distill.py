@@ -378,7 +378,7 @@ def kd_on_a_terminal(*arguments: str) -> tuple[int, str, str]:
 def test_a_person_sees_progress_and_a_program_reads_clean_json(capsys):
     mixed("binary").to_csv("data.csv", index=False)
     arguments = ["distill", "data.csv", "-t", "target", "--json", "--no-cache"]
-    arguments += ["--teacher-param", "n_estimators=5"]
+    arguments += [*QUICK[:-1]]
     code, out, seen = kd_on_a_terminal(*arguments)
     assert code == 0
     assert strict_json(out)["task"] == "binary"
