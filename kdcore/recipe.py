@@ -107,7 +107,7 @@ def default_recipe(
                 "given labels cannot. Leave it out."
             )
         recipe = replace(recipe, augment=count, method=method)
-    if own is not None and recipe.augment:
+    if own is not None and (recipe.augment or unlabeled):
         recipe = replace(recipe, params=_free(own.params, student))
     return recipe
 
