@@ -37,7 +37,7 @@ class _Distillation(BaseEstimator):
         teacher: Any = "xgboost",
         student: Any,
         fitted: str | None = None,
-        teacher_weights: Sequence[float] | None = None,
+        teacher_weights: Sequence[float] | str | None = None,
         folds: Any = "auto",
         recipe: str = "fast",
         alpha: float | None = None,
@@ -221,8 +221,9 @@ _PARAMETERS = """
         a warning says so), or others; "refit" allows to fit clones of it out of fold. It is
         refused without a word on this, since it is never refitted in silence. For searches and
         cross-validation, whose clones lose the fit, wrap it in `sklearn.frozen.FrozenEstimator`.
-    teacher_weights : sequence of float, optional
-        Weights of the teachers in a list; equal if None.
+    teacher_weights : sequence of float or "auto", optional
+        Weights of the teachers in a list, or those that are best on rows they have not seen; equal
+        if None.
     folds : int or "auto", default="auto"
         Folds of the out-of-fold labels; "auto" is 5, or fewer where the rarest class has fewer
         rows.
@@ -269,7 +270,7 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
         teacher: Any = "xgboost",
         student: Any = "logistic_regression",
         fitted: str | None = None,
-        teacher_weights: Sequence[float] | None = None,
+        teacher_weights: Sequence[float] | str | None = None,
         folds: Any = "auto",
         recipe: str = "fast",
         alpha: float | None = None,
@@ -342,7 +343,7 @@ class DistillationRegressor(RegressorMixin, _Distillation):
         teacher: Any = "xgboost",
         student: Any = "ridge",
         fitted: str | None = None,
-        teacher_weights: Sequence[float] | None = None,
+        teacher_weights: Sequence[float] | str | None = None,
         folds: Any = "auto",
         recipe: str = "fast",
         alpha: float | None = None,

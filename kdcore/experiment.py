@@ -40,7 +40,7 @@ def distill(
     teacher_proba: Any = None,
     teacher_logits: Any = None,
     teacher_model: str | Path | None = None,
-    teacher_weights: Sequence[float] | None = None,
+    teacher_weights: Sequence[float] | str | None = None,
     fitted: str = "in-sample",
     student_params: Mapping[str, Any] | None = None,
     unlabeled: Any = None,
@@ -83,8 +83,9 @@ def distill(
         for each row of ``data``.
     teacher_model : str or Path, optional
         Instead of ``teacher``: a native model file.
-    teacher_weights : sequence of float, optional
-        Weights of the teachers in a list.
+    teacher_weights : sequence of float or "auto", optional
+        Weights of the teachers in a list; "auto" finds those with the smallest loss on rows that
+        they have not seen. Equal ones if None.
     fitted : {"in-sample", "held-out", "refit"}, default="in-sample"
         What a fitted teacher was fitted on: these rows, or others; "refit" allows to fit clones
         of it. It is never refitted otherwise.
@@ -184,7 +185,7 @@ def distill(
     clock.lap("label")
     result = run_student(
         learner,
-        Lesson(rows, run, random_state),
+        Lesson(rows, run, random_state, measure=True),
         wishes,
         clock=clock,
         random_state=random_state,

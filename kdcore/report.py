@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kdcore.comparison import Comparison
 
-__all__ = ["DistillReport", "FitReport", "comparison_rows", "summary_rows"]
+__all__ = ["DistillReport", "FitReport", "comparison_rows", "recipe_line", "summary_rows"]
 
 
 @dataclass
@@ -127,6 +127,20 @@ def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
         row.append(_size(report.size_bytes.get(key)) if key else "")
         rows.append(row)
     return headings, rows
+
+
+def recipe_line(report: DistillReport) -> str:
+    """What the distilled student was taught with, in one line."""
+    recipe = report.recipe
+    parts = [recipe["name"]]
+    if recipe["calibration"] != 1:
+        parts.append(f"teacher calibrated at temperature {recipe['calibration']:.3g}")
+    if recipe["augment"]:
+        parts.append(f"{recipe['augment']:,} synthetic rows ({recipe['rows']})")
+    borrowed = "" if recipe["structure"] is None else f" (structure: {recipe['structure']})"
+    parts.append(f"encoder {recipe['encoder']}{borrowed}")
+    parts += [f"{name}={value}" for name, value in recipe["params"].items()]
+    return "; ".join(parts)
 
 
 def _number(value: float | None) -> str:

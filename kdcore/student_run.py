@@ -205,6 +205,7 @@ def _judged(
             "fit_seconds": run.labels.fit_seconds,
             "labels": run.labels.provenance,
             "cached": run.cached,
+            "weights": None if run.labels.shares is None else run.labels.shares.tolist(),
         },
         plain=versions["plain"],
         plain_encoded=versions.get("plain_encoded"),
@@ -262,7 +263,8 @@ def _recipe(lesson: Lesson, taught: Taught) -> dict[str, Any]:
         "loss": loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__),
         "calibration": lesson.calibration.temperature if calibrated else 1.0,
         "augment": taught.augmented or None,
-        "rows": lesson.method(used) if taught.augmented else None,
+        "rows": _method(lesson.method(used)) if taught.augmented else None,
+        "rows_quality": lesson.quality(used),
         "encoder": encoder if isinstance(encoder, str) else type(encoder).__name__,
         "structure": _structure(student.encoder_),
         "params": dict(taught.params),
@@ -270,6 +272,10 @@ def _recipe(lesson: Lesson, taught: Taught) -> dict[str, Any]:
         "selector": None,
         "max_features": None,
     }
+
+
+def _method(method: Any) -> str:
+    return method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
 
 
 def _structure(encoder: Any) -> str | None:

@@ -25,8 +25,8 @@ __all__ = ["Deadline", "Taught", "Wishes", "plain_student", "teach"]
 
 #: With fewer training rows nothing can be held out of them.
 _FEWEST_ROWS = 50
-#: Below so many rows a rich encoding may not pay, and is compared with the student's own.
-_FEW_ROWS = 1000
+#: Below so many rows only the largest differences can be told.
+_FEW_ROWS = 2000
 
 
 class Deadline:
@@ -149,6 +149,7 @@ def teach(
     recipe = default_recipe(
         student,
         mode=wishes.mode,
+        n_columns=len(train.names),
         can_be_asked=run.labels.teacher is not None or run.refit is not None,
         unlabeled=lesson.data.extra is not None,
         augment=wishes.augment,
@@ -184,7 +185,7 @@ def teach(
         by_hand = not student.given.isdisjoint(("alpha", "temperature", "loss"))
         others = [r for r in _rivals(recipe, lesson) if r.teacher or not by_hand]
         lessons = _lessons(lesson, part, wishes, nested, (len(others) + 1) * clock["fit"], notes)
-        if lessons == [part]:
+        if any(one is part for one in lessons):
             others = [r for r in others if not r.teacher]
         if others and lessons:
             choice = choose(student, lessons, [recipe, *others], params)

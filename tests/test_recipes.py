@@ -399,3 +399,20 @@ def test_plain_recipes_use_no_teacher():
     _, targets = lesson.transfer_set(plain_recipe("ordinal"))
     assert targets.teacher is None
     assert lesson.augmented(plain_recipe()) == 0
+
+
+def test_the_report_tells_how_like_real_rows_synthetic_ones_are():
+    result = kdcore.distill(
+        table(2200),
+        target="label",
+        teacher=RandomForestClassifier(10),
+        student=TreeStudent(),
+        augment="munge:2",
+    )
+    recipe = result.report.recipe
+    assert result.report.rows["augmented"] == 3300
+    assert recipe["rows"] == "munge"
+    quality = recipe["rows_quality"]
+    assert quality["rows"] == 3300
+    assert 0 < quality["coverage"] <= 1
+    assert quality["outside"] == 0

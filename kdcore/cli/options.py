@@ -69,10 +69,12 @@ def _value(text: str) -> Any:
         return text
 
 
-def weights(ctx: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
-    """Numbers separated by commas."""
-    if value is None:
-        return None
+def weights(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> list[float] | str | None:
+    """Numbers separated by commas, or ``auto``."""
+    if value is None or value.strip() == "auto":
+        return value if value is None else "auto"
     try:
         return [float(part) for part in value.split(",")]
     except ValueError:
