@@ -39,9 +39,9 @@ KEYS = {
 
 MORE = {
     "": "parity seed notes",
-    "teacher": "cached",
+    "teacher": "cached weights",
     "plain": "fidelity fit_seconds",
-    "recipe": "name rows calibration structure params trials",
+    "recipe": "name rows rows_quality calibration structure params trials",
     "verdict": "reason over_encoded",
     "seconds": "read tune validate fit_plain evaluate bundle latency",
 }
@@ -55,6 +55,7 @@ NULLS = (
     "report",
     "recipe.augment",
     "recipe.rows",
+    "recipe.rows_quality",
     "recipe.structure",
     "recipe.selector",
     "recipe.max_features",
