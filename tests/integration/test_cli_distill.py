@@ -39,9 +39,9 @@ KEYS = {
 
 MORE = {
     "": "parity seed notes",
-    "teacher": "cached",
+    "teacher": "cached weights",
     "plain": "fidelity fit_seconds",
-    "recipe": "name rows calibration structure params trials",
+    "recipe": "name rows rows_quality calibration structure params trials",
     "verdict": "reason over_encoded",
     "seconds": "read tune validate fit_plain evaluate bundle latency",
 }
@@ -55,6 +55,7 @@ NULLS = (
     "report",
     "recipe.augment",
     "recipe.rows",
+    "recipe.rows_quality",
     "recipe.structure",
     "recipe.selector",
     "recipe.max_features",
@@ -401,9 +402,9 @@ def test_without_a_terminal_a_real_run_says_nothing_but_its_result_and_notes():
     result = strict_json(done.stdout)
     assert result["task"] == "multiclass"
     assert done.stderr == "".join(f"Note: {note}\n" for note in result["notes"])
-    # It compared recipes, as it does unless told otherwise.
+    # Unless told otherwise it compares its recipe with labels alone.
     trials = {trial["name"] for trial in result["recipe"]["trials"]}
-    assert {"default", "plain", "no synthetic rows"} <= trials
+    assert {"default", "plain"} <= trials
 
 
 def test_without_an_output_folder_nothing_is_lost_and_nothing_replaced(capsys):
