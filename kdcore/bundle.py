@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import platform
-import zipfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from kdcore.archive import MODEL, archive_bytes
 from kdcore.errors import BundleError
 from kdcore.files import atomic_path
-from kdcore.runtime import FORMAT_VERSION, MANIFEST, MODEL, Bundle, open_bundle
+from kdcore.runtime import FORMAT_VERSION, Bundle, open_bundle
 
 __all__ = ["TOLERANCE", "Packed", "pack", "parity"]
 
@@ -75,22 +72,11 @@ def pack(student: Any, table: Any, *, name: str = "", info: dict[str, Any] | Non
         **_signature(student),
         "selected": student.get_selected_features(),
         "versions": _versions(),
-        "sha256": {MODEL: hashlib.sha256(model).hexdigest()},
         **(info or {}),
     }
     bundle = open_bundle(manifest, model)
     manifest["parity"] = parity(bundle, student, table)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member, data in {
-            MANIFEST: json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False),
-            MODEL: model,
-        }.items():
-            # A fixed time keeps equal contents equal bytes.
-            entry = zipfile.ZipInfo(member, (1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, data)
-    return Packed(bundle, buffer.getvalue())
+    return Packed(bundle, archive_bytes(manifest, {MODEL: model}))
 
 
 def parity(bundle: Bundle, student: Any, table: Any) -> dict[str, Any]:
