@@ -100,9 +100,7 @@ def _check_others(archive: zipfile.ZipFile, hashes: Mapping[str, Any]) -> None:
 
 
 def _changed(name: str) -> BundleError:
-    return BundleError(
-        f"is damaged or was changed: the content of {name} does not match its hash."
-    )
+    return BundleError(f"is damaged or was changed: the content of {name} does not match its hash.")
 
 
 def _entry(archive: zipfile.ZipFile, name: str, limit: int) -> zipfile.ZipInfo:

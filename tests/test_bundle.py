@@ -297,7 +297,9 @@ def test_every_member_is_compared_with_its_hash_and_strange_ones_are_refused(pat
     assert kdcore.load(other).manifest["sha256"].keys() == {"model.onnx", "report.html"}
     with zipfile.ZipFile(other) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    refused(rewritten(path, {**members, "report.html": b"<p>changed</p>"}), r"report\.html does not")
+    refused(
+        rewritten(path, {**members, "report.html": b"<p>changed</p>"}), r"report\.html does not"
+    )
     refused(rewritten(path, {**members, "run.py": b"1"}), r"holds 'run\.py', which its manifest")
     del members["report.html"]
     refused(rewritten(path, members), r"0 members called report\.html")

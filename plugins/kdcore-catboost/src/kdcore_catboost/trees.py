@@ -165,9 +165,7 @@ def _expanded(questions: list[_Question], values: np.ndarray) -> dict[str, Any]:
         # The first question decides at the root, and is the lowest bit of CatBoost's number.
         number = sum(((position >> (depth - 1 - k)) & 1) << k for k in range(depth))
         value[inner + position] = values[number]
-    sets = {
-        i: [c for c in q.codes if c >= 0] for i, q in enumerate(asked) if q.codes is not None
-    }
+    sets = {i: [c for c in q.codes if c >= 0] for i, q in enumerate(asked) if q.codes is not None}
     for node in sets:
         # Rows of the set go left in a set of ours, and right in CatBoost's numbering.
         left[node], right[node] = right[node], left[node]
