@@ -19,6 +19,7 @@ from kdcore.cli.common import CommandGroup
 from kdcore.cli.compare import compare_command
 from kdcore.cli.distill import distill_command
 from kdcore.cli.evaluate import evaluate_command
+from kdcore.cli.export import export_command
 from kdcore.cli.label import label_command
 from kdcore.cli.plugins import plugins_command
 from kdcore.cli.predict import predict_command
@@ -63,6 +64,7 @@ def cli(ctx: click.Context) -> None:
 cli.add_command(compare_command)
 cli.add_command(distill_command)
 cli.add_command(evaluate_command)
+cli.add_command(export_command)
 cli.add_command(label_command)
 cli.add_command(plugins_command)
 cli.add_command(predict_command)
