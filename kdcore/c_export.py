@@ -128,7 +128,7 @@ def _head(manifest: dict[str, Any], numbers: list[Column], texts: list[Column]) 
         "     numeric: KD_NUMERIC numbers, NAN where missing; categorical: KD_CATEGORICAL texts in",
         '     UTF-8, NULL or "" where missing; output: KD_OUTPUTS '
         + ("values." if classes is None else "probabilities, in the order of kd_classes."),
-        "   int kd_self_test(void);  number of built-in rows whose prediction differs, 0 if all is well",
+        "   int kd_self_test(void);  built-in rows whose prediction differs: 0 if well",
         "",
         "   Test it:  cc -std=c99 -O2 -ffp-contract=off -DKD_SELF_TEST student.c -lm && ./a.out",
         "",

@@ -39,6 +39,7 @@ _ELEMENTWISE = {
     "Relu": "{0} > 0 ? {0} : 0",
     "Tanh": "tanh{f}({0})",
     "Sigmoid": "1 / (1 + exp{f}(-{0}))",
+    "Gelu": "0.5 * {0} * (1 + erf{f}({0} * 0.70710678118654752))",
 }
 _TRUTH = {"Less", "Greater", "IsNaN"}
 
@@ -158,6 +159,8 @@ def _elementwise(out: Translation, node: Any) -> _Tensor:
         kind = kinds[wanted]
     result = out.fresh(shape, kind)
     items = [f"{s.name}[{_index(s.shape, shape)}]" for s in sources]
+    if node.op_type == "Gelu" and _attributes(node).get("approximate", b"none") != b"none":
+        raise KDError("a Gelu by its approximation cannot be written as C.")
     suffix = "" if kind == "d" else "f"
     told = _ELEMENTWISE[node.op_type].format(*items, t=C_TYPES[kind], f=suffix)
     _loop(out, shape, f"{result.name}[{_index(shape, shape)}] = {told};")
