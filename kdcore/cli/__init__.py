@@ -15,6 +15,7 @@ import click
 
 import kdcore
 from kdcore.candidates import installed
+from kdcore.cli.bench import bench_command
 from kdcore.cli.common import CommandGroup
 from kdcore.cli.compare import compare_command
 from kdcore.cli.distill import distill_command
@@ -61,6 +62,7 @@ def cli(ctx: click.Context) -> None:
         ctx.color = False
 
 
+cli.add_command(bench_command)
 cli.add_command(compare_command)
 cli.add_command(distill_command)
 cli.add_command(evaluate_command)
