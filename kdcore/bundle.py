@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import platform
-import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from kdcore.archive import MODEL, archive_bytes
+from kdcore.columns import Column
 from kdcore.errors import BundleError
 from kdcore.files import atomic_path
-from kdcore.runtime import FORMAT_VERSION, MANIFEST, MODEL, Bundle, open_bundle
+from kdcore.runtime import FORMAT_VERSION, Bundle, open_bundle
 
-__all__ = ["TOLERANCE", "Packed", "pack", "parity"]
+__all__ = ["TOLERANCE", "Packed", "pack", "pack_graph", "parity"]
 
 #: Largest difference allowed between ONNX and Python: of a probability, or of a value relative
 #: to the largest one.
@@ -68,33 +67,74 @@ def pack(student: Any, table: Any, *, name: str = "", info: dict[str, Any] | Non
     """
     from kdcore.graph import build_graph
 
-    model = build_graph(student).SerializeToString()
+    return pack_graph(
+        student,
+        build_graph(student),
+        student.encoder_.schema_.columns,
+        table,
+        name=name,
+        tolerance=TOLERANCE,
+        info={"selected": student.get_selected_features(), **(info or {})},
+    )
+
+
+def pack_graph(
+    model: Any,
+    graph: Any,
+    columns: Sequence[Column],
+    table: Any,
+    *,
+    name: str,
+    tolerance: float,
+    info: dict[str, Any],
+) -> Packed:
+    """Turn a fitted model and its graph from raw columns into a bundle.
+
+    Parameters
+    ----------
+    model : fitted estimator
+    graph : onnx.ModelProto
+        As from `kdcore.graph.build_graph`.
+    columns : sequence of Column
+        What the graph reads.
+    table : table
+        Held-out rows, on which ONNX and Python are compared.
+    name : str
+    tolerance : float
+        See `TOLERANCE`.
+    info : dict
+        Added to the manifest.
+
+    Raises
+    ------
+    BundleError
+        When ONNX and Python disagree by more than the tolerance.
+    """
+    content = graph.SerializeToString()
     manifest = {
         "format_version": FORMAT_VERSION,
-        "student": name or type(student).__name__,
-        **_signature(student),
-        "selected": student.get_selected_features(),
+        "student": name or type(model).__name__,
+        **_signature(model, columns),
         "versions": _versions(),
-        "sha256": {MODEL: hashlib.sha256(model).hexdigest()},
-        **(info or {}),
+        **info,
     }
-    bundle = open_bundle(manifest, model)
-    manifest["parity"] = parity(bundle, student, table)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member, data in {
-            MANIFEST: json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False),
-            MODEL: model,
-        }.items():
-            # A fixed time keeps equal contents equal bytes.
-            entry = zipfile.ZipInfo(member, (1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, data)
-    return Packed(bundle, buffer.getvalue())
+    bundle = open_bundle(manifest, content)
+    manifest["parity"] = parity(bundle, model, table, tolerance=tolerance)
+    return Packed(bundle, archive_bytes(manifest, {MODEL: content}))
 
 
-def parity(bundle: Bundle, student: Any, table: Any) -> dict[str, Any]:
+def parity(
+    bundle: Bundle, student: Any, table: Any, *, tolerance: float = TOLERANCE
+) -> dict[str, Any]:
     """Compare a bundle's graph with its student, row by row.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    student : fitted model
+    table : table
+    tolerance : float
+        See `TOLERANCE`.
 
     Returns
     -------
@@ -108,11 +148,10 @@ def parity(bundle: Bundle, student: Any, table: Any) -> dict[str, Any]:
     """
     if bundle.classes is None:
         ours, theirs = student.predict(table), bundle.predict(table)
-        tolerance = TOLERANCE * max(1.0, float(np.abs(ours).max()))
+        tolerance *= max(1.0, float(np.abs(ours).max()))
         difference, flipped = np.abs(ours - theirs), 0
     else:
         ours, theirs = student.predict_proba(table), bundle.predict_proba(table)
-        tolerance = TOLERANCE
         difference = np.abs(ours - theirs).max(axis=1)
         flipped = int((ours.argmax(axis=1) != theirs.argmax(axis=1)).sum())
     wrong = np.flatnonzero(~(difference <= tolerance))
@@ -130,11 +169,11 @@ def parity(bundle: Bundle, student: Any, table: Any) -> dict[str, Any]:
     }
 
 
-def _signature(student: Any) -> dict[str, Any]:
-    classes = getattr(student, "classes_", None)
+def _signature(model: Any, schema: Sequence[Column]) -> dict[str, Any]:
+    classes = getattr(model, "classes_", None)
     task = "regression" if classes is None else "binary" if len(classes) == 2 else "multiclass"
     columns: list[dict[str, Any]] = []
-    for column in student.encoder_.schema_.columns:
+    for column in schema:
         entry: dict[str, Any] = {"name": column.name, "kind": column.kind}
         if column.kind == "categorical":
             entry["categories"] = list(column.categories)

@@ -2,16 +2,20 @@
 
 Students write ``to_onnx()`` with the building blocks of `kdcore.onnx_models`, whose names are
 here as well, or with any converter: a model with one float input (N, d), the encoded columns, and
-one output, class probabilities (N, K) or values (N, 1).
+one output, class probabilities (N, K) or values (N, 1). Teachers of trees write theirs with
+`raw_trees`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx
 
 from kdcore.encoder_graphs import CATEGORICAL, NUMERIC, encoder_model
+from kdcore.encoders import OrdinalEncoder
 from kdcore.errors import KDError
 from kdcore.onnx_models import (
     OPSETS,
@@ -22,15 +26,20 @@ from kdcore.onnx_models import (
     tree_ensemble,
 )
 
+if TYPE_CHECKING:
+    from kdcore.schema import TableSchema
+
 __all__ = [
     "CATEGORICAL",
     "NUMERIC",
     "OPSETS",
     "OUTPUT",
     "build_graph",
+    "joined",
     "kernel_model",
     "linear_model",
     "perceptron",
+    "raw_trees",
     "tree_ensemble",
 ]
 
@@ -51,8 +60,39 @@ def build_graph(student: Any) -> onnx.ModelProto:
         raise KDError(
             f"{type(student).__name__} cannot be written as ONNX; its plugin must define to_onnx()."
         )
-    front = encoder_model(student.encoder_)
-    back = student.to_onnx()
+    return joined(encoder_model(student.encoder_), student.to_onnx())
+
+
+def raw_trees(
+    schema: TableSchema, trees: Sequence[dict[str, Any]], **options: Any
+) -> onnx.ModelProto:
+    """One graph from raw columns to the sum of trees that read them as boosters do.
+
+    Parameters
+    ----------
+    schema : TableSchema
+    trees : sequence of dict
+        As in `kdcore.onnx_models.tree_ensemble`; a ``feature`` is the position of a column in the
+        table. Categories are read as their positions in ``Column.categories``, NaN where missing
+        or unseen.
+    options
+        The further parameters of `kdcore.onnx_models.tree_ensemble`, but ``n_features``.
+    """
+    front = OrdinalEncoder()
+    front.schema_ = schema
+    front.ranks_ = [
+        np.array([*range(len(c.categories)), np.nan, np.nan], dtype=np.float32)
+        for c in schema.categorical
+    ]
+    order = [c.name for c in (*schema.numeric, *schema.categorical)]
+    front.owners_ = np.array([schema.names.index(name) for name in order], dtype=np.int64)
+    place = np.argsort(front.owners_)
+    moved = [{**tree, "feature": place[np.maximum(tree["feature"], 0)]} for tree in trees]
+    return joined(encoder_model(front), tree_ensemble(moved, n_features=len(order), **options))
+
+
+def joined(front: onnx.ModelProto, back: onnx.ModelProto) -> onnx.ModelProto:
+    """An encoder's model and a model of encoded columns as one graph; see `build_graph`."""
     merged = onnx.compose.merge_models(
         front,
         back,

@@ -99,6 +99,8 @@ class LabelCache:
                 unlabeled=arrays.get("unlabeled"),
                 latency=meta["latency"],
                 size=meta["size"],
+                compiled=meta["compiled"],
+                compiled_note=meta["compiled_note"],
                 cached=True,
             )
         except Exception:
@@ -116,6 +118,8 @@ class LabelCache:
             "fit_seconds": run.labels.fit_seconds,
             "latency": run.latency,
             "size": run.size,
+            "compiled": run.compiled,
+            "compiled_note": run.compiled_note,
         }
         arrays = {"values": run.labels.values, "held": run.held, "unlabeled": run.unlabeled}
         kept: dict[str, Any] = {k: v for k, v in arrays.items() if v is not None}

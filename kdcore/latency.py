@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
     from kdcore.runtime import Bundle
 
-__all__ = ["bundle_latency", "model_latency"]
+__all__ = ["bundle_latency", "model_latency", "spread", "throughput"]
 
 _BUDGET = 0.15  # seconds for one measurement
 _MOST_CALLS = 200
 _BATCH = 1000
+#: Fewest calls of which a 99th percentile says something.
+_FEWEST_CALLS = 100
 
 
 def model_latency(predict: Callable[[Any], Any], table: pd.DataFrame) -> dict[str, float]:
@@ -40,6 +42,43 @@ def bundle_latency(bundle: Bundle, table: pd.DataFrame) -> dict[str, float]:
     one = bundle.predict_one if bundle.classes is None else bundle.predict_proba_one
     many = bundle.predict if bundle.classes is None else bundle.predict_proba
     return {"single": _median(one, rows), "batch_per_row": _per_row(many, table)}
+
+
+def spread(call: Callable[[Any], Any], inputs: list[Any], seconds: float) -> dict[str, Any]:
+    """Microseconds of single calls: ``p50``, ``p99``, and the number of ``calls``.
+
+    Parameters
+    ----------
+    call : callable
+    inputs : list
+        Taken in turns; the first call of all is not counted.
+    seconds : float
+        How long to measure; at least 100 calls are made, if they take at most ten times as long.
+    """
+    call(inputs[0])
+    times: list[float] = []
+    start = time.perf_counter()
+    while (spent := time.perf_counter() - start) < seconds or (
+        len(times) < _FEWEST_CALLS and spent < 10 * seconds
+    ):
+        one = inputs[len(times) % len(inputs)]
+        before = time.perf_counter()
+        call(one)
+        times.append(time.perf_counter() - before)
+    p50, p99 = np.percentile(times, [50, 99]) * 1e6
+    return {"p50": float(p50), "p99": float(p99), "calls": len(times)}
+
+
+def throughput(call: Callable[[Any], Any], batch: pd.DataFrame, seconds: float) -> float:
+    """Rows a second of the quickest of several calls with a whole batch (at least two)."""
+    call(batch)
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while len(times) < 2 or time.perf_counter() < until:
+        before = time.perf_counter()
+        call(batch)
+        times.append(time.perf_counter() - before)
+    return len(batch) / min(times)
 
 
 def _median(call: Callable[[Any], Any], inputs: list[Any]) -> float:

@@ -191,7 +191,8 @@ def tree_ensemble(
     trees : sequence of dict
         Arrays over nodes: ``left`` and ``right`` (child positions, -1 in leaves), ``feature``,
         ``threshold``, ``missing_left`` (bool), and ``value`` (nodes, n_outputs) or, for a tree
-        that feeds one output only, ``value`` (nodes,) with ``output`` (its position).
+        that feeds one output only, ``value`` (nodes,) with ``output`` (its position); optionally
+        ``equal`` (bool): where rows with ``x == threshold`` go left (`kdcore.tree_sets`).
     n_features, n_outputs : int
     base : sequence of float, default=()
         Added to each output.
@@ -211,7 +212,10 @@ def tree_ensemble(
         fields["nodes_nodeids"] += range(n)
         fields["nodes_featureids"] += np.where(leaf, 0, tree["feature"]).tolist()
         fields["nodes_values"] += thresholds.tolist()
-        fields["nodes_modes"] += np.where(leaf, "LEAF", branch).tolist()
+        modes = np.where(leaf, "LEAF", branch)
+        if "equal" in tree:
+            modes = np.where(~leaf & tree["equal"], "BRANCH_EQ", modes)
+        fields["nodes_modes"] += modes.tolist()
         fields["nodes_truenodeids"] += np.where(leaf, 0, tree["left"]).tolist()
         fields["nodes_falsenodeids"] += np.where(leaf, 0, tree["right"]).tolist()
         fields["nodes_missing_value_tracks_true"] += (
@@ -219,12 +223,12 @@ def tree_ensemble(
         )
         values = tree["value"]
         outputs = [int(tree["output"])] if values.ndim == 1 else list(range(n_outputs))
-        values = values.reshape(n, len(outputs))
-        for node in np.flatnonzero(leaf):
-            fields["target_treeids"] += [number] * len(outputs)
-            fields["target_nodeids"] += [int(node)] * len(outputs)
-            fields["target_ids"] += outputs
-            fields["target_weights"] += values[node].astype(np.float32).tolist()
+        leaves = np.flatnonzero(leaf)
+        weights = values.reshape(n, len(outputs))[leaves].astype(np.float32)
+        fields["target_treeids"] += [number] * weights.size
+        fields["target_nodeids"] += np.repeat(leaves, len(outputs)).tolist()
+        fields["target_ids"] += outputs * len(leaves)
+        fields["target_weights"] += weights.ravel().tolist()
     unfed = sorted(set(range(n_outputs)) - set(fields["target_ids"]))
     if unfed:
         # ONNX Runtime leaves an output at 0, base and all, unless some leaf feeds it.
@@ -236,19 +240,14 @@ def tree_ensemble(
         fields["target_nodeids"] += [0] * len(unfed)
         fields["target_ids"] += unfed
         fields["target_weights"] += [0.0] * len(unfed)
-    attributes: dict[str, Any] = {"n_targets": n_outputs, **fields}
     if len(base):
-        attributes["base_values"] = [float(b) for b in base]
+        fields["base_values"] = [float(b) for b in base]
     sums = OUTPUT if link == "identity" else "sums"
-    nodes = [
-        helper.make_node(
-            "TreeEnsembleRegressor",
-            ["Z"],
-            [sums],
-            domain="ai.onnx.ml",
-            **attributes,
-        )
-    ]
+    ensemble = helper.make_node(
+        "TreeEnsembleRegressor", ["Z"], [sums], domain="ai.onnx.ml", n_targets=n_outputs
+    )
+    ensemble.attribute.extend(_list_attribute(name, items) for name, items in fields.items())
+    nodes = [ensemble]
     constants = []
     if link == "logistic":
         # Softmax of (-z/2, z/2) is (1 - sigmoid(z), sigmoid(z)), accurate at both ends.
@@ -259,6 +258,21 @@ def tree_ensemble(
     elif link == "softmax":
         nodes.append(helper.make_node("Softmax", ["sums"], [OUTPUT], axis=1))
     return student_graph(nodes, constants, ("Z", n_features), (OUTPUT, n_outputs))
+
+
+def _list_attribute(name: str, values: list[Any]) -> onnx.AttributeProto:
+    """As `onnx.helper.make_attribute`, which takes seconds for the lists of a large forest."""
+    attribute = onnx.AttributeProto(name=name)
+    if isinstance(values[0], str):
+        attribute.type = onnx.AttributeProto.STRINGS
+        attribute.strings.extend(text.encode() for text in values)
+    elif isinstance(values[0], float):
+        attribute.type = onnx.AttributeProto.FLOATS
+        attribute.floats.extend(values)
+    else:
+        attribute.type = onnx.AttributeProto.INTS
+        attribute.ints.extend(values)
+    return attribute
 
 
 def _round_threshold(values: np.ndarray, less_or_equal: bool) -> np.ndarray:

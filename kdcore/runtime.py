@@ -6,24 +6,19 @@ the model is an ONNX graph.
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kdcore.archive import MANIFEST, MODEL, read_archive
 from kdcore.columns import MISSING, Column, category_key, category_keys, numeric_values
 from kdcore.errors import BundleError, DataError, suggest
-from kdcore.manifest import FORMAT_VERSION, check_graph, check_manifest, read_manifest
+from kdcore.manifest import FORMAT_VERSION, check_graph, check_manifest
 
 __all__ = ["FORMAT_VERSION", "MANIFEST", "MODEL", "Bundle", "load", "open_bundle"]
 
-MANIFEST, MODEL = "manifest.json", "model.onnx"
-
-_MAX_MANIFEST = 64 * 2**20
-_MAX_MODEL = 2 * 2**30
 _MAX_NUMBER = float(np.finfo(np.float32).max)
 #: Rows that go through the graph at a time; one-hot columns of more would cost memory.
 _CHUNK = 8192
@@ -51,20 +46,7 @@ def load(path: str | Path, *, threads: int = 1) -> Bundle:
         kdcore.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BundleError(f"there is no bundle '{path}'.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            manifest = read_manifest(_member(archive, MANIFEST, _MAX_MANIFEST))
-            model = _member(archive, MODEL, _MAX_MODEL)
-    except BundleError as error:
-        raise BundleError(f"'{path}' {error}") from error
-    except Exception as error:
-        raise BundleError(f"'{path}' is not a readable bundle: {error}") from error
-    if hashlib.sha256(model).hexdigest() != manifest["sha256"].get(MODEL):
-        raise BundleError(
-            f"'{path}' is damaged or was changed: the content of {MODEL} does not match its hash."
-        )
+    manifest, model = read_archive(path)
     try:
         return open_bundle(manifest, model, threads=threads)
     except BundleError as error:
@@ -267,19 +249,6 @@ class Bundle:
             f"the table lacks {len(missing)} column(s) that the student reads: {shown}."
             + suggest(missing[0], [n for n in there if n not in self.features])
         )
-
-
-def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    entries = [i for i in archive.infolist() if i.filename == name]
-    if len(entries) != 1:
-        raise BundleError(f"is not a bundle: it holds {len(entries)} members called {name}.")
-    if entries[0].file_size > limit:
-        raise BundleError(f"is refused: its {name} claims {entries[0].file_size} bytes.")
-    with archive.open(entries[0]) as member:
-        data = member.read(limit + 1)
-    if len(data) > limit:
-        raise BundleError(f"is refused: its {name} is larger than it claims.")
-    return data
 
 
 def open_bundle(manifest: dict[str, Any], model: bytes, *, threads: int = 1) -> Bundle:

@@ -209,7 +209,8 @@ class StudentSpec(Spec):
     encoder : str, default="standard"
         Name of the encoder that turns raw columns into the student's input.
     exports : tuple of str, default=()
-        Formats besides Python that the student can be written to, for instance ``("onnx",)``.
+        Formats besides Python that the student can be written to: ``"onnx"``, and ``"c"`` where
+        `kdcore.c_graph` knows all its operators.
     input : {"table", "image"}, default="table"
         With ``"image"`` the columns must be the pixels of pictures.
     counterpart : str, optional

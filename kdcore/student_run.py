@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcore.bundle import Packed, pack
+from kdcore.compiled import compile_instead
 from kdcore.evaluation import fidelity, metrics
 from kdcore.files import atomic_path, prepare_folder
 from kdcore.labels import teacher_output
@@ -186,9 +187,12 @@ def _judged(
         "student": model_latency(ask, held.X)
         if packed is None
         else bundle_latency(packed.bundle, held.X),
-        "compiled_teacher": None,
+        "compiled_teacher": run.compiled,
     }
     clock.lap("latency")
+    chosen = outputs["student" if judged.choice == "distilled" else judged.choice]
+    instead = compile_instead(run, held, chosen, latency["student"]["single"], random_state=seed)
+    notes += [note for note in (run.compiled_note, instead) if note]
     report = DistillReport(
         task=train.task,
         classes=None if classes is None else classes.tolist(),
@@ -211,7 +215,7 @@ def _judged(
         plain_encoded=versions.get("plain_encoded"),
         student=versions["student"],
         recipe=recipe,
-        verdict=judged.to_dict(),
+        verdict={**judged.to_dict(), "compile_teacher": bool(instead)},
         latency_us=latency,
         size_bytes={"teacher": run.size, "student": None if packed is None else len(packed.data)},
         seconds={**clock.seconds, "total": clock.total()},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdcore.compiled import compiled_latency
 from kdcore.errors import ParameterError
 from kdcore.given import held_output, input_for
 from kdcore.labels import TeacherLabels
@@ -38,6 +39,10 @@ class TeacherRun:
         Microseconds ``single`` and ``batch_per_row``.
     size : int or None
         Bytes of its model.
+    compiled : dict or None
+        Microseconds of the teacher as ONNX Runtime runs it (`kdcore.compiled`).
+    compiled_note : str, default=""
+        Why there are none, where a reader may wonder.
     cached : bool, default=False
         Whether it came from the cache.
     asked_before : bool, default=False
@@ -53,6 +58,8 @@ class TeacherRun:
     unlabeled: np.ndarray | None = None
     latency: dict[str, float] | None = None
     size: int | None = None
+    compiled: dict[str, float] | None = None
+    compiled_note: str = ""
     cached: bool = False
     asked_before: bool = False
     refit: Callable[[LabeledTable], Any] | None = None
@@ -101,13 +108,18 @@ def run_teacher(
     )
     # Given labels belong to rows of the main table; they say nothing of a table of its own.
     same = held.source is train.source
+    size = _size(labels.teacher) if measure else None
+    asked = labels.teacher if measure else None
+    compiled, note = compiled_latency(asked, held.X, size=size)
     run = TeacherRun(
         name=source.name,
         labels=labels,
         held=held_output(labels, held, same_table=same),
         unlabeled=None if unlabeled is None else held_output(labels, unlabeled, same_table=False),
         latency=_latency(labels.teacher, held) if measure else None,
-        size=_size(labels.teacher) if measure else None,
+        size=size,
+        compiled=compiled,
+        compiled_note=note,
         asked_before=not source.can_be_asked,
         refit=source.refit,
     )

@@ -37,6 +37,10 @@ class Teacher(BaseEstimator):
     ``structure()``
         Optional: a `kdcore.structure.TeacherStructure` of the raw columns, for the encoders of
         students, or None (see `kdcore.structure.structure_from_trees`).
+    ``to_onnx()``
+        Optional: an ONNX model from raw columns to what the teacher predicts (see
+        `kdcore.graph.raw_trees`), so that the teacher itself can be deployed; KDError where this
+        one cannot be written.
 
     Attributes
     ----------

@@ -23,6 +23,7 @@ from small_models import LeastSquaresStudent, SoftmaxStudent
 
 import kdcore
 from kdcore import KDError
+from kdcore.archive import archive_bytes
 from kdcore.bundle import pack, parity
 from kdcore.columns import category_keys
 from kdcore.encoders import (
@@ -205,8 +206,11 @@ def parts(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def rewritten(path: Path, members: dict[str, bytes]) -> Path:
-    """A file beside the bundle that holds these members only."""
+    """A file beside the bundle that holds these members, and a hash of its manifest, only."""
     out = path.with_name("changed.kd")
+    if "manifest.json" in members and "manifest.sha256" not in members:
+        seal = hashlib.sha256(members["manifest.json"]).hexdigest().encode()
+        members = {**members, "manifest.sha256": seal}
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
@@ -267,6 +271,38 @@ def test_a_model_that_was_changed_is_refused_even_with_a_new_hash(path):
         manifest["sha256"]["model.onnx"] = hashlib.sha256(content).hexdigest()
         members = {"manifest.json": json.dumps(manifest).encode(), "model.onnx": content}
         refused(rewritten(path, members), reason)
+
+
+def test_a_manifest_that_was_rewritten_is_refused_however_small_the_change(path):
+    """Swapped class names would be the worst: every prediction wrong, and nothing to see."""
+    manifest, model = parts(path)
+    with zipfile.ZipFile(path) as archive:
+        seal = archive.read("manifest.sha256")
+    classes = manifest["classes"]
+    for change in ({"classes": classes[::-1]}, {"target": "other"}, {"parity": {"flipped": 0}}):
+        members = {"manifest.json": json.dumps({**manifest, **change}).encode()}
+        members |= {"manifest.sha256": seal, "model.onnx": model}
+        refused(rewritten(path, members), r"manifest\.json does not match its hash")
+    whole = {"manifest.json": json.dumps(manifest, indent=1).encode(), "model.onnx": model}
+    assert kdcore.load(rewritten(path, {**whole, "manifest.sha256": seal})).features
+    refused(rewritten(path, {**whole, "manifest.sha256": b""}), r"manifest\.json does not match")
+
+
+def test_every_member_is_compared_with_its_hash_and_strange_ones_are_refused(path):
+    manifest, model = parts(path)
+    report = {"report.html": b"<p>fine</p>"}
+    whole = archive_bytes(manifest, {"model.onnx": model, **report})
+    other = path.with_name("whole.kd")
+    other.write_bytes(whole)
+    assert kdcore.load(other).manifest["sha256"].keys() == {"model.onnx", "report.html"}
+    with zipfile.ZipFile(other) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    refused(
+        rewritten(path, {**members, "report.html": b"<p>changed</p>"}), r"report\.html does not"
+    )
+    refused(rewritten(path, {**members, "run.py": b"1"}), r"holds 'run\.py', which its manifest")
+    del members["report.html"]
+    refused(rewritten(path, members), r"0 members called report\.html")
 
 
 def test_a_file_that_is_no_bundle_is_refused(path):

@@ -15,9 +15,12 @@ import click
 
 import kdcore
 from kdcore.candidates import installed
+from kdcore.cli.bench import bench_command
 from kdcore.cli.common import CommandGroup
 from kdcore.cli.compare import compare_command
 from kdcore.cli.distill import distill_command
+from kdcore.cli.evaluate import evaluate_command
+from kdcore.cli.export import export_command
 from kdcore.cli.label import label_command
 from kdcore.cli.plugins import plugins_command
 from kdcore.cli.predict import predict_command
@@ -59,8 +62,11 @@ def cli(ctx: click.Context) -> None:
         ctx.color = False
 
 
+cli.add_command(bench_command)
 cli.add_command(compare_command)
 cli.add_command(distill_command)
+cli.add_command(evaluate_command)
+cli.add_command(export_command)
 cli.add_command(label_command)
 cli.add_command(plugins_command)
 cli.add_command(predict_command)

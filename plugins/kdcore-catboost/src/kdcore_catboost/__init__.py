@@ -36,5 +36,5 @@ def kd_students() -> Iterable[StudentSpec]:
         tasks=_TASKS,
         uses_gradient=False,
         encoder="ordinal",
-        exports=("onnx",),
+        exports=("onnx", "c"),
     )

@@ -13,6 +13,7 @@ from kdcore.parameters import number, require, whole
 from kdcore.teachers import stopping_rows
 from kdcore_catboost.frames import categorical_names, require_variation, with_texts
 from kdcore_catboost.splits import structure_of_model
+from kdcore_catboost.trees import model_to_onnx
 
 if TYPE_CHECKING:
     from kdcore.schema import TableSchema
@@ -176,6 +177,11 @@ class _CatBoostTeacher:
         CatBoost keeps no gains; see `kdcore_catboost.splits` for what stands in for them.
         """
         return structure_of_model(self.model_, self.schema_.names)
+
+    def to_onnx(self) -> Any:
+        """ONNX model from raw columns to probabilities or values; KDError where there is none."""
+        classes = getattr(self, "classes_", ())
+        return model_to_onnx(self.model_, self.schema_, len(classes))
 
 
 class CatBoostTeacherClassifier(_CatBoostTeacher, ClassifierTeacher):

@@ -60,6 +60,35 @@ class _RandomForestTeacher:
         trees = (sklearn_splits(tree.tree_, owners, numeric) for tree in self.model_.estimators_)
         return structure_from_trees(trees, schema.names)
 
+    def to_onnx(self) -> Any:
+        """ONNX model from raw columns to class probabilities, or values."""
+        from kdcore.encoder_graphs import encoder_model
+        from kdcore.graph import joined
+        from kdcore.onnx_models import tree_ensemble
+
+        forest = [tree.tree_ for tree in self.model_.estimators_]
+        trees = [
+            {
+                "left": tree.children_left,
+                "right": tree.children_right,
+                "feature": tree.feature,
+                "threshold": tree.threshold,
+                "missing_left": tree.missing_go_to_left.astype(bool),
+                # A node's value is the mean of its rows, or the share of each class among them.
+                "value": tree.value[:, 0] / len(forest),
+            }
+            for tree in forest
+        ]
+        return joined(
+            encoder_model(self.encoder_),
+            tree_ensemble(
+                trees,
+                n_features=len(self.encoder_.owners_),
+                n_outputs=trees[0]["value"].shape[1],
+                less_or_equal=True,
+            ),
+        )
+
 
 class RandomForestTeacherClassifier(_RandomForestTeacher, ClassifierTeacher):
     """A random forest that classifies, with labels of any type.

@@ -14,6 +14,7 @@ from kdcore.errors import ParameterError
 from kdcore.parameters import number, require, whole
 from kdcore.teachers import stopping_rows
 from kdcore_lightgbm.splits import structure_of_booster
+from kdcore_lightgbm.trees import booster_to_onnx
 
 if TYPE_CHECKING:
     from kdcore.schema import TableSchema
@@ -189,6 +190,10 @@ class _LightGBMTeacher:
     def structure(self) -> TeacherStructure | None:
         """Thresholds with the gain of their splits, and interacting pairs; None without splits."""
         return structure_of_booster(self.model_.booster_, self.schema_.names)
+
+    def to_onnx(self) -> Any:
+        """ONNX model from raw columns to probabilities or values; KDError where there is none."""
+        return booster_to_onnx(self.model_.booster_, self.schema_)
 
 
 class LightGBMTeacherClassifier(_LightGBMTeacher, ClassifierTeacher):

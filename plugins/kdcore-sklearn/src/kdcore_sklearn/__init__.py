@@ -19,7 +19,7 @@ def kd_students() -> Iterable[StudentSpec]:
         tasks=("binary", "multiclass"),
         uses_gradient=True,
         encoder="standard",
-        exports=("onnx",),
+        exports=("onnx", "c"),
         counterpart="ridge",
         recipe=StudentRecipe(
             encoder="teacher_bins:pairs=20",
@@ -34,7 +34,7 @@ def kd_students() -> Iterable[StudentSpec]:
         factory="kdcore_sklearn.linear:make_ridge",
         tasks=("regression",),
         encoder="standard",
-        exports=("onnx",),
+        exports=("onnx", "c"),
         counterpart="logistic_regression",
         recipe=StudentRecipe(
             encoder="teacher_bins:pairs=20",
@@ -49,7 +49,7 @@ def kd_students() -> Iterable[StudentSpec]:
         factory="kdcore_sklearn.tree:make",
         tasks=("binary", "multiclass", "regression"),
         encoder="ordinal",
-        exports=("onnx",),
+        exports=("onnx", "c"),
         recipe=StudentRecipe(
             augment=10,
             params={"shrinkage": 5.0},
@@ -63,7 +63,7 @@ def kd_students() -> Iterable[StudentSpec]:
         tasks=("binary", "multiclass", "regression"),
         uses_gradient=True,
         encoder="standard",
-        exports=("onnx",),
+        exports=("onnx", "c"),
         recipe=StudentRecipe(
             encoder="teacher_bins",
             augment=10,
@@ -76,5 +76,5 @@ def kd_students() -> Iterable[StudentSpec]:
         factory="kdcore_sklearn.svm:make",
         tasks=("binary", "multiclass", "regression"),
         encoder="standard",
-        exports=("onnx",),
+        exports=("onnx", "c"),
     )

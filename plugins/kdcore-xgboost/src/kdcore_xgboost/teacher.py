@@ -12,7 +12,7 @@ from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
 from kdcore.parameters import number, require, whole
 from kdcore.teachers import stopping_rows
-from kdcore_xgboost.trees import structure_of_booster
+from kdcore_xgboost.trees import booster_to_onnx, structure_of_booster
 
 if TYPE_CHECKING:
     from kdcore.schema import TableSchema
@@ -148,6 +148,10 @@ class _XGBoostTeacher:
     def structure(self) -> TeacherStructure | None:
         """Thresholds with the gain of their splits, and interacting pairs; None without trees."""
         return structure_of_booster(self.model_.get_booster(), self.schema_.names)
+
+    def to_onnx(self) -> Any:
+        """ONNX model from raw columns to probabilities or values; KDError where there is none."""
+        return booster_to_onnx(self.model_.get_booster(), self.schema_)
 
 
 class XGBoostTeacherClassifier(_XGBoostTeacher, ClassifierTeacher):

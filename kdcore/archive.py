@@ -1,0 +1,120 @@
+"""The zip of a bundle: its members, and the hashes by which a changed one is noticed.
+
+``manifest.json`` holds the SHA-256 of every other member, and ``manifest.sha256`` that of the
+manifest. These tell damage and edits from the file that was written; they are no signature, so
+whoever may replace the whole file is not held back by them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kdcore.errors import BundleError
+from kdcore.manifest import read_manifest
+
+__all__ = ["MANIFEST", "MODEL", "SEAL", "archive_bytes", "read_archive"]
+
+MANIFEST, SEAL, MODEL = "manifest.json", "manifest.sha256", "model.onnx"
+
+_MAX_MANIFEST = 64 * 2**20
+_MAX_MEMBER = 2 * 2**30
+_PIECE = 2**20
+
+
+def archive_bytes(manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> bytes:
+    """The bytes of a bundle; equal contents give equal bytes.
+
+    Parameters
+    ----------
+    manifest : mapping
+        Plain data; the hashes of the members are added as ``sha256``.
+    members : mapping of str to bytes
+    """
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
+    text = json.dumps(
+        {**manifest, "sha256": hashes}, indent=1, ensure_ascii=False, allow_nan=False
+    ).encode()
+    seal = hashlib.sha256(text).hexdigest().encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in {MANIFEST: text, SEAL: seal, **members}.items():
+            # A fixed time keeps equal contents equal bytes.
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data)
+    return buffer.getvalue()
+
+
+def read_archive(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The manifest and the model of a bundle, every member compared with its hash.
+
+    Raises
+    ------
+    BundleError
+        When the file is missing, damaged, changed after it was written, or made by a newer
+        kdcore; the message begins with the path.
+    """
+    if not path.is_file():
+        raise BundleError(f"there is no bundle '{path}'.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            text = _member(archive, MANIFEST, _MAX_MANIFEST)
+            manifest = read_manifest(text)
+            # Only now, so that a file from a newer kdcore is told from a damaged one.
+            seal = _member(archive, SEAL, _PIECE)
+            if seal.strip() != hashlib.sha256(text).hexdigest().encode():
+                raise _changed(MANIFEST)
+            model = _member(archive, MODEL, _MAX_MEMBER)
+            if hashlib.sha256(model).hexdigest() != manifest["sha256"].get(MODEL):
+                raise _changed(MODEL)
+            _check_others(archive, manifest["sha256"])
+    except BundleError as error:
+        raise BundleError(f"'{path}' {error}") from error
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BundleError(f"'{path}' is not a readable bundle: {reason}") from error
+    return manifest, model
+
+
+def _check_others(archive: zipfile.ZipFile, hashes: Mapping[str, Any]) -> None:
+    """Refuse members that the manifest lacks, that are lost, or that were changed."""
+    there = [i.filename for i in archive.infolist()]
+    for name in sorted({*there} - {MANIFEST, SEAL, *hashes}):
+        raise BundleError(
+            f"is damaged or was changed: it holds {name!r}, which its manifest does not name."
+        )
+    for name in sorted({*hashes} - {MODEL}):
+        entry = _entry(archive, name, _MAX_MEMBER)
+        digest = hashlib.sha256()
+        with archive.open(entry) as member:
+            while piece := member.read(_PIECE):
+                digest.update(piece)
+        if digest.hexdigest() != hashes[name]:
+            raise _changed(name)
+
+
+def _changed(name: str) -> BundleError:
+    return BundleError(f"is damaged or was changed: the content of {name} does not match its hash.")
+
+
+def _entry(archive: zipfile.ZipFile, name: str, limit: int) -> zipfile.ZipInfo:
+    entries = [i for i in archive.infolist() if i.filename == name]
+    if len(entries) != 1:
+        raise BundleError(f"is not a bundle: it holds {len(entries)} members called {name}.")
+    if entries[0].file_size > limit:
+        raise BundleError(f"is refused: its {name} claims {entries[0].file_size} bytes.")
+    return entries[0]
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    with archive.open(_entry(archive, name, limit)) as member:
+        data = member.read(limit + 1)
+    if len(data) > limit:
+        raise BundleError(f"is refused: its {name} is larger than it claims.")
+    return data

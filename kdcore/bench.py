@@ -1,0 +1,208 @@
+"""What a deployed student costs, beside its teacher: ``kd bench``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdcore.columns import category_keys, numeric_values
+from kdcore.compiled import compile_teacher
+from kdcore.deployed import labelled_rows
+from kdcore.errors import DataError, KDError
+from kdcore.given import input_for
+from kdcore.latency import spread, throughput
+from kdcore.runtime import load
+from kdcore.sources import resolve_source
+from kdcore.table import labeled, read_table
+
+if TYPE_CHECKING:
+    from kdcore.runtime import Bundle
+
+__all__ = ["bench", "peak_memory"]
+
+#: Rows of a batch, and of single calls.
+_BATCH, _SINGLE = 10_000, 200
+
+#: A process that does what a service does: load the file, predict a batch, one row, and no more.
+_CHILD = """
+import sys
+import numpy as np
+import kdcore
+
+bundle = kdcore.load(sys.argv[1], threads=int(sys.argv[3]))
+stored = np.load(sys.argv[2], allow_pickle=False)
+columns = {name: stored[f"c{i}"] for i, name in enumerate(bundle.features)}
+bundle.predict(columns)
+bundle.predict_one({name: values[0].item() for name, values in columns.items()})
+try:
+    with open("/proc/self/status") as told:
+        peak = next(int(line.split()[1]) for line in told if line.startswith("VmHWM"))
+except OSError:
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak //= 1024 if sys.platform == "darwin" else 1
+print(peak * 1024)
+"""
+
+
+def bench(
+    bundle: str | Path,
+    data: Any,
+    *,
+    teacher: str | None = None,
+    teacher_params: Mapping[str, Any] | None = None,
+    target: str | None = None,
+    threads: int = 1,
+    seconds: float = 1.0,
+    random_state: int = 0,
+) -> dict[str, Any]:
+    """Time, size and memory of a bundle, of a teacher as its users call it, and compiled.
+
+    Parameters
+    ----------
+    bundle : str or Path
+    data : str, Path or table
+        Rows to predict; with a teacher, rows to fit it to as well.
+    teacher : str, optional
+        Registered name of a teacher to fit to these rows.
+    teacher_params : mapping, optional
+    target : str, optional
+        Column of the labels, for the teacher; by default the one that the student was made for.
+    threads : int, default=1
+        Of ONNX Runtime; the teacher has its own parameter ``n_jobs``.
+    seconds : float, default=1.0
+        Time for each measurement.
+    random_state : int, default=0
+        Of the teacher.
+
+    Returns
+    -------
+    dict
+        ``student``, ``teacher`` and ``compiled_teacher`` (None where there is none), each with
+        ``name``, ``single_us`` (``p50``, ``p99``, ``calls``), ``rows_per_second``,
+        ``size_bytes``, ``load_seconds`` and ``peak_bytes`` (of a process that loads the file and
+        predicts a batch; None where it cannot be told); ``rows``, ``batch``, ``threads``,
+        ``notes``.
+
+    Raises
+    ------
+    KDError
+        When the bundle, the table or the teacher cannot be used.
+    """
+    model = load(bundle, threads=threads)
+    notes: list[str] = []
+    if teacher is None:
+        frame = read_table(data)
+    else:
+        frame, y, target = labelled_rows(model, data, target)
+        frame = frame.loc[y.index]
+    if teacher is None and teacher_params:
+        raise DataError("parameters of a teacher were given, but no teacher; name one.")
+    found: dict[str, Any] = {
+        "rows": len(frame),
+        "batch": min(_BATCH, len(frame)),
+        "threads": threads,
+        "student": _bundle_costs(Path(bundle), model, frame, threads, seconds),
+        "teacher": None,
+        "compiled_teacher": None,
+        "notes": notes,
+    }
+    if teacher is None or target is None:
+        return found
+    table = labeled(frame, target, task=model.task)
+    source = resolve_source(teacher, table, params=teacher_params, random_state=random_state)
+    if source.refit is None:
+        raise DataError(f"the teacher {teacher!r} cannot be fitted here; give a name.")
+    fitted = source.refit(table)
+    rows = input_for(fitted, table)
+    ask = fitted.predict if table.classes is None else fitted.predict_proba
+    size = getattr(fitted, "model_bytes", None)
+    found["teacher"] = {
+        "name": source.name,
+        "single_us": spread(ask, [rows.iloc[[i]] for i in range(min(_SINGLE, len(rows)))], seconds),
+        "rows_per_second": throughput(ask, rows.head(_BATCH), seconds),
+        "size_bytes": None if size is None else size(),
+        "load_seconds": None,
+        "peak_bytes": None,
+    }
+    try:
+        packed = compile_teacher(fitted, rows.head(_BATCH), name=source.name)
+    except KDError as error:
+        notes.append(f"no compiled teacher: {error}")
+        return found
+    with tempfile.TemporaryDirectory(prefix="kdcore-") as folder:
+        path = Path(folder, "teacher.kd")
+        packed.save(path)
+        compiled = load(path, threads=threads)
+        found["compiled_teacher"] = _bundle_costs(path, compiled, frame, threads, seconds)
+    return found
+
+
+def _bundle_costs(
+    path: Path, model: Bundle, frame: Any, threads: int, seconds: float
+) -> dict[str, Any]:
+    one = model.predict_one if model.classes is None else model.predict_proba_one
+    many = model.predict if model.classes is None else model.predict_proba
+    batch = frame.head(_BATCH)
+    many(batch.head(1))
+    rows = batch.head(_SINGLE)[model.features].to_dict("records")
+    return {
+        "name": model.manifest.get("student"),
+        "single_us": spread(one, rows, seconds),
+        "rows_per_second": throughput(many, batch, seconds),
+        "size_bytes": path.stat().st_size,
+        "load_seconds": spread(lambda p: load(p, threads=threads), [path], seconds / 4)["p50"]
+        / 1e6,
+        "peak_bytes": peak_memory(path, batch, threads=threads),
+    }
+
+
+def peak_memory(path: str | Path, batch: Any, *, threads: int = 1) -> int | None:
+    """Largest memory in bytes of a process that loads a bundle and predicts a batch.
+
+    Parameters
+    ----------
+    path : str or Path
+    batch : table
+        With the columns that the bundle reads.
+    threads : int, default=1
+
+    Returns
+    -------
+    int or None
+        None where such a process cannot be run.
+    """
+    from kdcore.columns import Column
+
+    columns = load(path).manifest["columns"]
+    stored = {}
+    for i, told in enumerate(columns):
+        column = Column(told["name"], told["kind"])
+        values = batch[column.name]
+        texts = column.kind == "categorical"
+        stored[f"c{i}"] = (
+            category_keys(values).astype(str) if texts else numeric_values(values, column)
+        )
+    with tempfile.TemporaryDirectory(prefix="kdcore-") as folder:
+        rows = Path(folder, "rows.npz")
+        np.savez(rows, **stored)
+        command = [
+            sys.executable,
+            "-c",
+            _CHILD,
+            str(Path(path).absolute()),
+            str(rows),
+            str(threads),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        return int(done.stdout)
+    except ValueError:
+        return None

@@ -1,0 +1,50 @@
+"""The teacher as an ONNX graph: the same predictions, categories and gaps included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kdcore import KDError
+from kdcore.compiled import compile_teacher
+from kdcore.testing import tiny_data
+from kdcore_catboost.teacher import make
+
+
+def table(task: str):
+    """Many categories, a truth value, gaps in every kind of column."""
+    data = tiny_data(task, content="mixed")
+    rng = np.random.default_rng(0)
+    n = len(data)
+    words = rng.choice(np.array([*"abcdefghijkl", None], dtype=object), n)
+    rank = np.array([0 if w is None else ord(w) % 5 % 2 for w in words])
+    X = data.X.assign(word=words, flag=rng.random(n) < 0.5, number=rng.normal(size=n).round(2))
+    y = data.y + 3 * rank if task == "regression" else np.where(rank == 1, data.y[0], data.y)
+    return X.mask(rng.random(X.shape) < 0.1), y
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_onnx_runtime_predicts_what_the_teacher_predicts(task):
+    X, y = table(task)
+    teacher = make("regression" if task == "regression" else "classification")
+    teacher.set_params(iterations=12, one_hot_max_size=50).fit(X.head(120), y[:120])
+    fresh = X.assign(word=X["word"].where(X.index % 7 > 0, "never seen"))
+    packed = compile_teacher(teacher, fresh)
+    assert packed.bundle.manifest["parity"]["rows"] == len(X)
+    assert packed.bundle.manifest["parity"]["flipped"] == 0
+
+
+def test_a_category_called_nan_is_one_with_a_missing_one_as_in_catboost():
+    X, y = table("binary")
+    X = X.assign(flavour=np.where(X.index % 3 == 0, "nan", np.where(X.index % 3 == 1, None, "x")))
+    y = np.where(X["flavour"] == "x", y[0], y)
+    teacher = make("classification").set_params(iterations=30, one_hot_max_size=50).fit(X, y)
+    assert compile_teacher(teacher, X).bundle.manifest["parity"]["max_difference"] < 1e-5
+
+
+@pytest.mark.parametrize("params", [{"one_hot_max_size": 2}, {"grow_policy": "Lossguide"}])
+def test_what_cannot_be_written_is_refused_with_what_to_do(params):
+    X, y = table("binary")
+    teacher = make("classification").set_params(iterations=30, **params).fit(X, y)
+    with pytest.raises(KDError, match="cannot be written as ONNX"):
+        compile_teacher(teacher, X)
