@@ -135,10 +135,10 @@ class ColumnWishes:
             return
         if not isinstance(self.costs, Mapping):
             raise ParameterError(f"costs={self.costs!r} must map columns to numbers.")
-        for name, price in {**self.costs, "max_cost": self.max_cost}.items():
+        prices: dict[str, Any] = {f"costs[{name!r}]": v for name, v in self.costs.items()}
+        for what, price in {**prices, "max_cost": self.max_cost}.items():
             if not _is_number(price) or not 0 <= price < np.inf:
-                where = "max_cost" if name == "max_cost" else f"costs[{name!r}]"
-                raise ParameterError(f"{where}={price!r} must be a number of at least 0.")
+                raise ParameterError(f"{what}={price!r} must be a number of at least 0.")
 
     def _check_tolerance(self) -> None:
         if self.tolerance != "one_se" and not (

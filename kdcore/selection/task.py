@@ -128,7 +128,8 @@ class SelectionTask:
         """The student, or its stand-in, fitted to some columns."""
         if self.student is None:
             rows = self.judged
-            model = self._boosted(columns)
+            # It is fitted once a round, so it is a smaller one than the teacher's stand-in.
+            model = self._boosted(columns, n_trees=15, learning_rate=0.3)
             return SurrogateProbe(
                 model, self.held_X.iloc[rows], self.held_targets.take(rows), self.random_state
             )
@@ -188,7 +189,7 @@ class SelectionTask:
         by_name = dict(zip(self.X.columns, np.asarray(values), strict=True))
         return shares({c: by_name[c] for c in self.candidates})
 
-    def _boosted(self, columns: Sequence[str]) -> Surrogate:
+    def _boosted(self, columns: Sequence[str], **options: Any) -> Surrogate:
         frame = self.X[list(columns)]
         schema = TableSchema.fit(frame)
         return fit_surrogate(
@@ -198,6 +199,7 @@ class SelectionTask:
             self.targets.sample_weight,
             self.targets,
             random_state=self.random_state,
+            **options,
         )
 
     def _once(self, key: str, make: Callable[[], Any]) -> Any:
