@@ -166,9 +166,11 @@ class SelectionTask:
         if self.ask is None:
             probe = SurrogateProbe(self.surrogate, held, targets, self.random_state)
             return shares(probe.drops(self.candidates))
-        # Shuffling a column that no tree splits on changes nothing.
+        # Shuffling a column that no tree splits on changes nothing; but of several teachers, some
+        # may have no trees.
         used = self.candidates
-        if self.structure is not None and self.structure.columns:
+        alone = not hasattr(self.teacher, "members")
+        if alone and self.structure is not None and self.structure.columns:
             used = [c for c in used if self.structure.columns.get(c, 0.0) > 0]
         drops = permuted_losses(
             lambda frame: self.ask(frame),  # type: ignore[misc]

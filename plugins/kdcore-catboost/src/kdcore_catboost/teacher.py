@@ -10,7 +10,7 @@ from catboost import CatBoostClassifier, CatBoostRegressor, Pool
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
 from kdcore.parameters import number, require, whole
-from kdcore.teachers import stopping_rows
+from kdcore.teachers import mean_sizes, stopping_rows
 from kdcore_catboost.frames import categorical_names, require_variation, with_texts
 from kdcore_catboost.splits import structure_of_model
 
@@ -176,6 +176,13 @@ class _CatBoostTeacher:
         CatBoost keeps no gains; see `kdcore_catboost.splits` for what stands in for them.
         """
         return structure_of_model(self.model_, self.schema_.names)
+
+    def contributions(self, X: Any) -> np.ndarray:
+        """Mean size (p,) of each raw column's contributions to the margin (TreeSHAP)."""
+        frame = with_texts(self.schema_.canonical(X))
+        rows = Pool(frame, cat_features=self.model_.get_cat_feature_indices())
+        told = self.model_.get_feature_importance(rows, type="ShapValues")
+        return mean_sizes(told, frame.shape[1])
 
 
 class CatBoostTeacherClassifier(_CatBoostTeacher, ClassifierTeacher):

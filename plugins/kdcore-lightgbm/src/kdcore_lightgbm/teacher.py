@@ -12,7 +12,7 @@ from lightgbm import LGBMClassifier, LGBMRegressor, early_stopping
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
 from kdcore.parameters import number, require, whole
-from kdcore.teachers import stopping_rows
+from kdcore.teachers import mean_sizes, stopping_rows
 from kdcore_lightgbm.splits import structure_of_booster
 
 if TYPE_CHECKING:
@@ -189,6 +189,12 @@ class _LightGBMTeacher:
     def structure(self) -> TeacherStructure | None:
         """Thresholds with the gain of their splits, and interacting pairs; None without splits."""
         return structure_of_booster(self.model_.booster_, self.schema_.names)
+
+    def contributions(self, X: Any) -> np.ndarray:
+        """Mean size (p,) of each raw column's contributions to the margin (TreeSHAP)."""
+        frame = named(self.schema_.canonical(X))
+        told = self.model_.predict(frame, pred_contrib=True)
+        return mean_sizes(told, frame.shape[1])
 
 
 class LightGBMTeacherClassifier(_LightGBMTeacher, ClassifierTeacher):

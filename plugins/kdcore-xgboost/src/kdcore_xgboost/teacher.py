@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from xgboost import XGBClassifier, XGBRegressor
+from xgboost import DMatrix, XGBClassifier, XGBRegressor
 from xgboost.callback import EarlyStopping
 
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
 from kdcore.parameters import number, require, whole
-from kdcore.teachers import stopping_rows
+from kdcore.teachers import mean_sizes, stopping_rows
 from kdcore_xgboost.trees import structure_of_booster
 
 if TYPE_CHECKING:
@@ -148,6 +148,13 @@ class _XGBoostTeacher:
     def structure(self) -> TeacherStructure | None:
         """Thresholds with the gain of their splits, and interacting pairs; None without trees."""
         return structure_of_booster(self.model_.get_booster(), self.schema_.names)
+
+    def contributions(self, X: Any) -> np.ndarray:
+        """Mean size (p,) of each raw column's contributions to the margin (TreeSHAP)."""
+        frame = named(self.schema_.canonical(X))
+        rows = DMatrix(frame, enable_categorical=True, nthread=self.n_jobs)
+        told = self.model_.get_booster().predict(rows, pred_contribs=True)
+        return mean_sizes(told, frame.shape[1])
 
 
 class XGBoostTeacherClassifier(_XGBoostTeacher, ClassifierTeacher):
