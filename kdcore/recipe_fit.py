@@ -162,7 +162,7 @@ class Lesson:
             targets,
             make_augmenter(self.method(recipe)),
             n,
-            lambda frame: calibrate(self._ask(frame)),
+            lambda frame: calibrate(self.ask(frame)),
             # No synthetic row counts more than a real one.
             ratio=min(default_ratio(len(train)), n / len(train)),
             random_state=self.random_state,
@@ -171,8 +171,8 @@ class Lesson:
         self._kept["quality"] = None if meter is None else meter.result().to_dict()
         return rows
 
-    def _ask(self, frame: Any) -> np.ndarray:
-        """The teacher's output for synthetic rows."""
+    def ask(self, frame: Any) -> np.ndarray:
+        """The output of `teacher` for canonical rows."""
         teacher, train = self.teacher, self.data.train
         if getattr(teacher, "reads_raw", False):
             frame = raw_like(frame, train.source)

@@ -179,6 +179,12 @@ def _judged(
     recipe = _recipe(lesson, taught)
     clock.lap("evaluate")
     notes = _notes(student, data, run) + taught.notes
+    if taught.selection is not None and taught.selection.selector is not None:
+        notes.append(
+            f"the plain student reads the same {len(taught.selection.columns)} of "
+            f"{len(train.names)} columns, chosen within the same budget of "
+            f"{taught.selection.budget}."
+        )
     packed = _packed(student, lesson, taught, recipe, versions["student"]["metrics"], judged, notes)
     clock.lap("bundle")
     ask = taught.student.predict if classes is None else taught.student.predict_proba
@@ -219,6 +225,7 @@ def _judged(
         latency_us=latency,
         size_bytes={"teacher": run.size, "student": None if packed is None else len(packed.data)},
         seconds={**clock.seconds, "total": clock.total()},
+        selection=None if taught.selection is None else taught.selection.to_dict(),
         parity=None if packed is None else packed.bundle.manifest["parity"],
         seed=seed,
         notes=notes,
@@ -255,6 +262,7 @@ def _notes(student: Resolved, data: Data, run: TeacherRun) -> list[str]:
 
 def _recipe(lesson: Lesson, taught: Taught) -> dict[str, Any]:
     student, labels, used = taught.student, lesson.run.labels, taught.recipe
+    selection = taught.selection
     loss, encoder = student.loss, student.encoder
     if loss is None:
         loss = "blend" if not hasattr(student, "classes_") else "kl"
@@ -273,8 +281,8 @@ def _recipe(lesson: Lesson, taught: Taught) -> dict[str, Any]:
         "structure": _structure(student.encoder_),
         "params": dict(taught.params),
         "trials": taught.choice.trials,
-        "selector": None,
-        "max_features": None,
+        "selector": None if selection is None else selection.selector,
+        "max_features": None if selection is None else selection.max_features,
     }
 
 

@@ -15,6 +15,7 @@ from kdcore.errors import ParameterError
 from kdcore.nested import can_be_nested, nested_count, part_of
 from kdcore.recipe import MODES, Recipe, default_recipe, plain_recipe, rivals, split_augment
 from kdcore.recipe_fit import fit_student
+from kdcore.selection import ColumnWishes, Selection, narrowed, select_columns
 from kdcore.tuning import tuned
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Wishes:
     augment : int, str or callable, optional
     encoder : str or Encoder, optional
     deadline : Deadline
+    columns : ColumnWishes
+        Which columns the student may read.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class Wishes:
     augment: Any = None
     encoder: Any = None
     deadline: Deadline = field(default_factory=Deadline)
+    columns: ColumnWishes = field(default_factory=ColumnWishes)
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -103,8 +107,10 @@ class Taught:
     augmented : int
         Synthetic rows.
     seconds : dict
-        Of ``tune``, ``fit``, ``validate``.
+        Of ``select``, ``tune``, ``fit``, ``validate``.
     notes : list of str
+    selection : Selection or None
+        None where the student reads what it was allowed from the start.
     """
 
     student: Any
@@ -114,6 +120,7 @@ class Taught:
     augmented: int
     seconds: dict[str, float]
     notes: list[str]
+    selection: Selection | None = None
 
     @property
     def params(self) -> dict[str, Any]:
@@ -164,6 +171,20 @@ def teach(
             "the student learned from them without synthetic rows, tuning or validation."
         )
         recipe = replace(recipe, augment=0, params={})
+    selection = None
+    if wishes.columns.asked:
+        selection = select_columns(
+            student,
+            lesson,
+            wishes.columns,
+            encoder=recipe.encoder,
+            time_left=wishes.deadline.left,
+            random_state=random_state,
+            step=step,
+        )
+        notes += selection.notes
+        student = narrowed(student, selection.columns)
+    clock.lap("select")
     params: dict[str, dict[str, Any]] = {"None": {}, str(recipe.encoder): {}}
     part = None
     if wishes.mode != "plain" and not late and len(train) >= _FEWEST_ROWS:
@@ -195,6 +216,8 @@ def teach(
         clock.lap("fit")
     if choice.moved:
         notes.append(_moved(recipe, choice))
+    if selection is not None:
+        selection.mark(distilled)
     return Taught(
         student=distilled,
         recipe=choice.recipe,
@@ -203,6 +226,7 @@ def teach(
         augmented=lesson.augmented(choice.recipe),
         seconds=clock,
         notes=notes,
+        selection=selection,
     )
 
 
@@ -218,6 +242,9 @@ def plain_student(student: Resolved, lesson: Lesson, taught: Taught, encoder: An
     encoder : str or Encoder, optional
         That of the distilled student; None is the student's own.
     """
+    if taught.selection is not None:
+        # The columns that were chosen for the distilled student within its budget.
+        student = narrowed(student, taught.selection.columns)
     if not taught.recipe.teacher and str(encoder) == str(taught.recipe.encoder):
         return taught.student
     return fit_student(student, lesson, plain_recipe(encoder), taught.tuned[str(encoder)])

@@ -10,6 +10,7 @@ import click
 from kdcore.cli.common import echo_json
 from kdcore.cli.options import (
     cache_of,
+    column_options,
     data_options,
     names,
     parameters,
@@ -80,6 +81,7 @@ __all__ = ["distill_command", "teacher_of"]
     "without that comparison; plain: soft labels and nothing else.",
 )
 @recipe_options
+@column_options
 @click.option("--temperature", type=float, help="Softens teacher and student; 1 unless given.")
 @click.option(
     "--encoder",
