@@ -201,6 +201,21 @@ def read_table(source: Any) -> pd.DataFrame:
 def _read_text(path: Path, separator: str) -> pd.DataFrame:
     import pandas as pd
 
+    check_text_header(path, separator)
+    zipped = path.name.lower().endswith(".gz")
+    return pd.read_csv(
+        path, sep=separator, low_memory=False, compression="gzip" if zipped else None
+    )
+
+
+def check_text_header(path: Path, separator: str) -> list[str]:
+    """The column names of a text table.
+
+    Raises
+    ------
+    DataError
+        When it is no text table, two columns share a name, or rows hold more values than names.
+    """
     zipped = path.name.lower().endswith(".gz")
     with (gzip.open if zipped else open)(path, "rt", newline="", encoding="utf-8-sig") as lines:
         # Like pandas, skip blank lines.
@@ -214,40 +229,40 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     if any("\0" in h for h in header):
         raise DataError(f"'{path}' is not a text table; give it the ending of its true format.")
     # pandas would silently rename the second of two equal columns.
-    _refuse_repeated(header, path)
+    refuse_repeated(header, path)
     if len(first) > len(header):
         # pandas would take surplus values for names of rows, and so move the others by a column.
         raise DataError(
             f"the first row of '{path}' holds {len(first)} values, but its header names "
             f"{len(header)} columns; name them all, or remove separators at the ends of rows."
         )
-    return pd.read_csv(
-        path, sep=separator, low_memory=False, compression="gzip" if zipped else None
-    )
+    return header
 
 
 def _read_arrow(path: Path) -> pd.DataFrame:
-    if _is_parquet(path):
+    if is_parquet(path):
         import pyarrow.parquet as pq
 
         # Reading such a file fails in words that help nobody, so look at its schema first.
-        _refuse_repeated(pq.read_schema(path).names, path)
+        refuse_repeated(pq.read_schema(path).names, path)
         table = pq.read_table(path)
     else:
         import pyarrow.feather as feather
 
         table = feather.read_table(path)
-        _refuse_repeated(table.schema.names, path)
+        refuse_repeated(table.schema.names, path)
     frame = table.to_pandas()
     # A named index was a column to whoever saved the frame.
     return frame.reset_index(drop=all(n is None for n in frame.index.names))
 
 
-def _is_parquet(path: Path) -> bool:
+def is_parquet(path: Path) -> bool:
+    """Whether a file's ending is one of Parquet."""
     return path.suffix.lower() in (".parquet", ".pq")
 
 
-def _refuse_repeated(names: list[str], path: Path) -> None:
+def refuse_repeated(names: list[str], path: Path) -> None:
+    """Raise a `DataError` where a column name occurs twice."""
     twice = {n for n in names if names.count(n) > 1}
     if twice:
         raise DataError(
@@ -258,7 +273,7 @@ def _refuse_repeated(names: list[str], path: Path) -> None:
 def read_provenance(path: str | Path) -> str | None:
     """What a file that ``kd label`` wrote says of its labels; None for other files."""
     path = Path(path)
-    if not _is_parquet(path) or not path.is_file():
+    if not is_parquet(path) or not path.is_file():
         return None
     import pyarrow.parquet as pq
 

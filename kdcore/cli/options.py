@@ -277,6 +277,7 @@ _TITLES = {
     "validate": "Comparing recipes",
     "evaluate": "Judging on held-out rows",
     "pairs": "Distilling pairs",
+    "predict": "Predicting rows",
 }
 
 

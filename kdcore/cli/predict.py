@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from kdcore.cli.options import progress
 from kdcore.errors import KDError
 
 if TYPE_CHECKING:
@@ -32,7 +35,9 @@ def predict_command(bundle: str, data: str, output: str | None, force: bool, qui
     """Predict the rows of DATA with a saved student.
 
     The result has a column `prediction` and, for classes, one column `proba_CLASS` each, in the
-    order of the rows. Columns of DATA are matched by name; further ones are ignored.
+    order of the rows. Columns of DATA are matched by name; further ones are ignored. Large files
+    are read piece by piece, so memory does not grow with them; a file of predictions appears when
+    it is whole.
 
     \b
     Examples:
@@ -41,21 +46,42 @@ def predict_command(bundle: str, data: str, output: str | None, force: bool, qui
     """
     target = None if output is None else _checked(Path(output), force)
     from kdcore.runtime import load
-    from kdcore.table import read_table
+    from kdcore.streaming import pieces, predictions, writer
 
     model = load(bundle)
-    frame = read_table(data)
-    result = _predictions(model, frame)
-    if target is None:
-        click.echo(result.to_csv(index=False), nl=False)
-    else:
-        _write(result, target)
-    if not quiet:
-        for column, count in model.unseen(frame).items():
-            click.echo(
-                f"Note: column {column!r} holds {count} value(s) that were not there in training.",
-                err=True,
-            )
+    frames, total = pieces(data, model.features)
+    unseen: dict[str, int] = {}
+    with (
+        _stdout() if target is None else writer(target) as append,
+        progress(show=not quiet and target is not None) as on_progress,
+    ):
+        done = 0
+        for frame in frames:
+            append(predictions(model, frame))
+            done += len(frame)
+            if not quiet:
+                for column, count in model.unseen(frame).items():
+                    unseen[column] = unseen.get(column, 0) + count
+            if on_progress is not None:
+                on_progress("predict", done, total)
+    for column, count in unseen.items():
+        click.echo(
+            f"Note: column {column!r} holds {count} value(s) that were not there in training.",
+            err=True,
+        )
+
+
+@contextmanager
+def _stdout() -> Iterator[Callable[[pd.DataFrame], None]]:
+    """A function that prints frames as one CSV table."""
+    header = True
+
+    def append(frame: pd.DataFrame) -> None:
+        nonlocal header
+        click.echo(frame.to_csv(index=False, header=header), nl=False)
+        header = False
+
+    yield append
 
 
 def _checked(path: Path, force: bool) -> Path:
@@ -68,26 +94,3 @@ def _checked(path: Path, force: bool) -> Path:
     if path.exists() and not force:
         raise KDError(f"the output '{path}' exists; use --force to replace it.")
     return path
-
-
-def _predictions(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    import pandas as pd
-
-    if model.classes is None:
-        return pd.DataFrame({"prediction": model.predict(frame)})
-    proba = model.predict_proba(frame)
-    columns = {f"proba_{label}": proba[:, k] for k, label in enumerate(model.classes.tolist())}
-    return pd.DataFrame({"prediction": model.classes[proba.argmax(axis=1)], **columns})
-
-
-def _write(result: pd.DataFrame, path: Path) -> None:
-    from kdcore.files import atomic_path
-
-    ending = path.suffix.lower()
-    with atomic_path(path) as temporary:
-        if ending == ".csv":
-            result.to_csv(temporary, index=False)
-        elif ending == ".parquet":
-            result.to_parquet(temporary, index=False)
-        else:
-            result.to_feather(temporary)
