@@ -37,16 +37,17 @@ KEYS = {
 }
 
 MORE = {
-    "": "parity seed notes",
+    "": "parity seed notes selection",
     "teacher": "cached",
     "plain": "fidelity fit_seconds",
     "verdict": "reason",
-    "seconds": "read fit_plain evaluate bundle latency",
+    "seconds": "read select fit_plain evaluate bundle latency",
 }
 
 #: What later issues fill.
 NULLS = (
     "plain_encoded",
+    "selection",
     "report",
     "recipe.augment",
     "recipe.selector",
