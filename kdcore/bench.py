@@ -182,7 +182,7 @@ def peak_memory(path: str | Path, batch: Any, *, threads: int = 1) -> int | None
     from kdcore.columns import Column
 
     columns = load(path).manifest["columns"]
-    stored = {}
+    stored: dict[str, Any] = {}
     for i, told in enumerate(columns):
         column = Column(told["name"], told["kind"])
         values = batch[column.name]
@@ -192,7 +192,7 @@ def peak_memory(path: str | Path, batch: Any, *, threads: int = 1) -> int | None
         )
     with tempfile.TemporaryDirectory(prefix="kdcore-") as folder:
         rows = Path(folder, "rows.npz")
-        np.savez(rows, **stored)
+        np.savez(rows, allow_pickle=False, **stored)
         command = [
             sys.executable,
             "-c",

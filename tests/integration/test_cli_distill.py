@@ -38,12 +38,12 @@ KEYS = {
 }
 
 MORE = {
-    "": "parity seed notes",
+    "": "parity seed notes selection",
     "teacher": "cached weights",
     "plain": "fidelity fit_seconds",
     "recipe": "name rows rows_quality calibration structure params trials",
     "verdict": "reason over_encoded",
-    "seconds": "read tune validate fit_plain evaluate bundle latency",
+    "seconds": "read select tune validate fit_plain evaluate bundle latency",
 }
 
 #: There only when the distilled student has an encoding of its own.
@@ -52,6 +52,7 @@ ENCODED = {"plain_encoded": "name metrics fidelity fit_seconds", "seconds": "fit
 #: What a textbook distillation has nothing to say of, and what later issues fill.
 NULLS = (
     "plain_encoded",
+    "selection",
     "report",
     "recipe.augment",
     "recipe.rows",
