@@ -42,7 +42,7 @@ MORE = {
     "teacher": "cached weights",
     "plain": "fidelity fit_seconds",
     "recipe": "name rows rows_quality calibration structure params trials",
-    "verdict": "reason over_encoded",
+    "verdict": "reason over_encoded compile_teacher",
     "seconds": "read select tune validate fit_plain evaluate bundle latency",
 }
 
@@ -61,7 +61,6 @@ NULLS = (
     "recipe.selector",
     "recipe.max_features",
     "verdict.over_encoded",
-    "latency_us.compiled_teacher",
 )
 
 
