@@ -179,16 +179,11 @@ def _judged(
     packed = _packed(student, lesson, taught, recipe, versions["student"]["metrics"], judged, notes)
     clock.lap("bundle")
     ask = taught.student.predict if classes is None else taught.student.predict_proba
-    latency = {
-        "teacher": run.latency,
-        "student": model_latency(ask, held.X)
-        if packed is None
-        else bundle_latency(packed.bundle, held.X),
-        "compiled_teacher": run.compiled,
-    }
+    times = model_latency(ask, held.X) if packed is None else bundle_latency(packed.bundle, held.X)
+    latency = {"teacher": run.latency, "student": times, "compiled_teacher": run.compiled}
     clock.lap("latency")
     chosen = outputs["student" if judged.choice == "distilled" else judged.choice]
-    instead = compile_instead(run, held, chosen, latency["student"]["single"], random_state=seed)
+    instead = compile_instead(run, held, chosen, times["single"], random_state=seed)
     notes += [note for note in (run.compiled_note, instead) if note]
     report = DistillReport(
         task=train.task,
