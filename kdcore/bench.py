@@ -201,7 +201,7 @@ def peak_memory(path: str | Path, batch: Any, *, threads: int = 1) -> int | None
         )
     with tempfile.TemporaryDirectory(prefix="kdcore-") as folder:
         rows = Path(folder, "rows.npz")
-        np.savez(rows, **stored)
+        np.savez(rows, allow_pickle=False, **stored)
         command = [
             sys.executable,
             "-c",

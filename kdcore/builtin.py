@@ -129,6 +129,47 @@ def kd_losses() -> Iterator[LossSpec]:
 
 
 @hookimpl
-def kd_selectors() -> tuple[SelectorSpec, ...]:
+def kd_selectors() -> Iterator[SelectorSpec]:
     """Provide the built-in selectors."""
-    return ()
+    yield SelectorSpec(
+        name="prior_backward",
+        summary="Half the teacher's opinion, half the student's own, beside the teacher's alone.",
+        factory="kdcore.selection.filters:PriorBackward",
+        reference="Guyon et al. 2002 (RFE), with a teacher's importances as prior",
+    )
+    yield SelectorSpec(
+        name="student_backward",
+        summary="Recursive elimination of the columns that the student misses least.",
+        factory="kdcore.selection.filters:StudentBackward",
+        reference="Guyon et al. 2002, Gene selection using support vector machines (RFE)",
+    )
+    yield SelectorSpec(
+        name="teacher_prior",
+        summary="The teacher's gain, permutation and contributions together.",
+        factory="kdcore.selection.filters:TeacherPrior",
+        reference="Mean of shares of teacher_gain, teacher_permutation and teacher_shap",
+    )
+    yield SelectorSpec(
+        name="teacher_gain",
+        summary="Gain of the teacher's splits on each column.",
+        factory="kdcore.selection.filters:TeacherGain",
+        reference="Breiman et al. 1984, Classification and regression trees",
+    )
+    yield SelectorSpec(
+        name="teacher_permutation",
+        summary="What the teacher loses on held-out rows when a column is shuffled.",
+        factory="kdcore.selection.filters:TeacherPermutation",
+        reference="Breiman 2001, Random forests; Fisher et al. 2019, arXiv:1801.01489",
+    )
+    yield SelectorSpec(
+        name="teacher_shap",
+        summary="Size of each column's contributions to the teacher's output (TreeSHAP).",
+        factory="kdcore.selection.filters:TeacherContributions",
+        reference="Lundberg et al. 2020, Nature Machine Intelligence 2, arXiv:1905.04610",
+    )
+    yield SelectorSpec(
+        name="mrmr",
+        summary="Relevance to the labels over redundancy among columns; without a teacher.",
+        factory="kdcore.selection.filters:MRMR",
+        reference="Peng et al. 2005, IEEE TPAMI 27(8); Zhao et al. 2019 (FCQ), arXiv:1908.05376",
+    )

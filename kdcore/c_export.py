@@ -196,8 +196,8 @@ def _made_rows(numbers: list[Column], texts: list[Column]) -> dict[str, list[Any
     n = _MADE_ROWS
     table: dict[str, list[Any]] = {}
     for column in numbers:
-        drawn = rng.choice([-1, 1], n, p=[0.2, 0.8]) * 10 ** rng.uniform(-2, 5, n)
-        drawn = (drawn > 0).astype(float) if column.kind == "boolean" else drawn.round(2)
+        drawn: np.ndarray = rng.choice([-1, 1], n, p=[0.2, 0.8]) * 10 ** rng.uniform(-2, 5, n)
+        drawn = (rng.random(n) < 0.5) * 1.0 if column.kind == "boolean" else drawn.round(2)
         table[column.name] = np.where(rng.random(n) < 0.1, np.nan, drawn).tolist()
     for column in texts:
         known = [*column.categories, MISSING, "\x7fnever seen"]

@@ -58,8 +58,7 @@ def tree_function(node: Any, name: str) -> tuple[str, int]:
     for tree, leaf, output, weight in zip(*targets, strict=True):
         leaves.setdefault(place[tree, leaf], []).append((output, weight))
     number = {n: i for i, n in enumerate(leaves)}
-    yes: list[int] = []
-    no: list[int] = []
+    yes, no = [], []
     roots: dict[int, int] = {}
     for i, (tree, _) in enumerate(keys):
         # A tree's first node is its root.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from kdcore.recipe_fit import Lesson
 from kdcore.report import FitReport
 from kdcore.resolve import named_estimator, resolve_student
 from kdcore.schema import TableSchema
+from kdcore.selection import ColumnWishes, either_budget
 from kdcore.sources import FITTED, Source, resolve_source
 from kdcore.splits import Data
 from kdcore.students import labels_of, table_of, weights_of
@@ -37,7 +38,7 @@ class _Distillation(BaseEstimator):
         teacher: Any = "xgboost",
         student: Any,
         fitted: str | None = None,
-        teacher_weights: Sequence[float] | None = None,
+        teacher_weights: Sequence[float] | str | None = None,
         folds: Any = "auto",
         recipe: str = "fast",
         alpha: float | None = None,
@@ -45,6 +46,14 @@ class _Distillation(BaseEstimator):
         loss: Any = None,
         encoder: Any = None,
         augment: Any = None,
+        max_features: int | float | None = None,
+        max_factor_ratio: float | None = None,
+        selector: Any = None,
+        keep: Sequence[str] | None = None,
+        drop: Sequence[str] | None = None,
+        costs: Mapping[str, float] | None = None,
+        max_cost: float | None = None,
+        tolerance: float | str = 0.0,
         random_state: int | None = 0,
         n_jobs: int | None = None,
     ) -> None:
@@ -59,6 +68,14 @@ class _Distillation(BaseEstimator):
         self.loss = loss
         self.encoder = encoder
         self.augment = augment
+        self.max_features = max_features
+        self.max_factor_ratio = max_factor_ratio
+        self.selector = selector
+        self.keep = keep
+        self.drop = drop
+        self.costs = costs
+        self.max_cost = max_cost
+        self.tolerance = tolerance
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -86,7 +103,18 @@ class _Distillation(BaseEstimator):
         start = time.perf_counter()
         y, weight, classes = table.y, table.sample_weight, table.classes
         seed = _seed(self.random_state)
-        wishes = Wishes(mode=self.recipe, augment=self.augment, encoder=self.encoder)
+        columns = ColumnWishes(
+            max_features=either_budget(self.max_features, self.max_factor_ratio),
+            selector=self.selector,
+            keep=self.keep or (),
+            drop=self.drop or (),
+            costs=self.costs,
+            max_cost=self.max_cost,
+            tolerance=self.tolerance,
+        )
+        wishes = Wishes(
+            mode=self.recipe, augment=self.augment, encoder=self.encoder, columns=columns
+        )
         source = self._source(table, seed)
         student = resolve_student(
             self.student,
@@ -94,6 +122,7 @@ class _Distillation(BaseEstimator):
             n_classes=0 if classes is None else len(classes),
             recipe={"alpha": self.alpha, "temperature": self.temperature, "loss": self.loss},
         )
+        columns.limits(table.names, student.estimator.features)
         labels = source.label(
             table, folds=self.folds, random_state=seed, n_jobs=self.n_jobs, on_step=None
         )
@@ -133,6 +162,7 @@ class _Distillation(BaseEstimator):
             augmented=taught.augmented,
             params=taught.params,
             notes=taught.notes,
+            selection=None if taught.selection is None else taught.selection.to_dict(),
             seconds={"label": labels.seconds, "fit": end - began, "total": end - start},
         )
 
@@ -221,8 +251,9 @@ _PARAMETERS = """
         a warning says so), or others; "refit" allows to fit clones of it out of fold. It is
         refused without a word on this, since it is never refitted in silence. For searches and
         cross-validation, whose clones lose the fit, wrap it in `sklearn.frozen.FrozenEstimator`.
-    teacher_weights : sequence of float, optional
-        Weights of the teachers in a list; equal if None.
+    teacher_weights : sequence of float or "auto", optional
+        Weights of the teachers in a list, or those that are best on rows they have not seen; equal
+        if None.
     folds : int or "auto", default="auto"
         Folds of the out-of-fold labels; "auto" is 5, or fewer where the rarest class has fewer
         rows.
@@ -234,6 +265,9 @@ _PARAMETERS = """
         Override the student's own; see `kdcore.{base}`.
     encoder, augment : optional
         Override the recipe's; see `kdcore.distill`.
+    max_features, max_factor_ratio, selector, keep, drop, costs, max_cost, tolerance : optional
+        Which columns the student may read, chosen within a budget; see `kdcore.distill`. Columns
+        of arrays are called ``x0, x1, ...``. `predict` needs no others.
     random_state : int or None, default=0
         Shuffles rows into folds and seeds a teacher that has no seed of its own. None draws a
         fresh seed.
@@ -269,7 +303,7 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
         teacher: Any = "xgboost",
         student: Any = "logistic_regression",
         fitted: str | None = None,
-        teacher_weights: Sequence[float] | None = None,
+        teacher_weights: Sequence[float] | str | None = None,
         folds: Any = "auto",
         recipe: str = "fast",
         alpha: float | None = None,
@@ -277,6 +311,14 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
         loss: Any = None,
         encoder: Any = None,
         augment: Any = None,
+        max_features: int | float | None = None,
+        max_factor_ratio: float | None = None,
+        selector: Any = None,
+        keep: Sequence[str] | None = None,
+        drop: Sequence[str] | None = None,
+        costs: Mapping[str, float] | None = None,
+        max_cost: float | None = None,
+        tolerance: float | str = 0.0,
         random_state: int | None = 0,
         n_jobs: int | None = None,
     ) -> None:
@@ -292,6 +334,14 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
             loss=loss,
             encoder=encoder,
             augment=augment,
+            max_features=max_features,
+            max_factor_ratio=max_factor_ratio,
+            selector=selector,
+            keep=keep,
+            drop=drop,
+            costs=costs,
+            max_cost=max_cost,
+            tolerance=tolerance,
             random_state=random_state,
             n_jobs=n_jobs,
         )
@@ -342,7 +392,7 @@ class DistillationRegressor(RegressorMixin, _Distillation):
         teacher: Any = "xgboost",
         student: Any = "ridge",
         fitted: str | None = None,
-        teacher_weights: Sequence[float] | None = None,
+        teacher_weights: Sequence[float] | str | None = None,
         folds: Any = "auto",
         recipe: str = "fast",
         alpha: float | None = None,
@@ -350,6 +400,14 @@ class DistillationRegressor(RegressorMixin, _Distillation):
         loss: Any = None,
         encoder: Any = None,
         augment: Any = None,
+        max_features: int | float | None = None,
+        max_factor_ratio: float | None = None,
+        selector: Any = None,
+        keep: Sequence[str] | None = None,
+        drop: Sequence[str] | None = None,
+        costs: Mapping[str, float] | None = None,
+        max_cost: float | None = None,
+        tolerance: float | str = 0.0,
         random_state: int | None = 0,
         n_jobs: int | None = None,
     ) -> None:
@@ -365,6 +423,14 @@ class DistillationRegressor(RegressorMixin, _Distillation):
             loss=loss,
             encoder=encoder,
             augment=augment,
+            max_features=max_features,
+            max_factor_ratio=max_factor_ratio,
+            selector=selector,
+            keep=keep,
+            drop=drop,
+            costs=costs,
+            max_cost=max_cost,
+            tolerance=tolerance,
             random_state=random_state,
             n_jobs=n_jobs,
         )

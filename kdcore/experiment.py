@@ -12,6 +12,7 @@ from kdcore.given import GivenLabels
 from kdcore.nested import nested_lessons
 from kdcore.recipe_fit import Lesson
 from kdcore.resolve import resolve_student
+from kdcore.selection import ColumnWishes, either_budget
 from kdcore.sources import resolve_source
 from kdcore.splits import prepare
 from kdcore.student_run import BUNDLE_NAME, RESULT_NAME, Clock, DistillResult, run_student
@@ -40,7 +41,7 @@ def distill(
     teacher_proba: Any = None,
     teacher_logits: Any = None,
     teacher_model: str | Path | None = None,
-    teacher_weights: Sequence[float] | None = None,
+    teacher_weights: Sequence[float] | str | None = None,
     fitted: str = "in-sample",
     student_params: Mapping[str, Any] | None = None,
     unlabeled: Any = None,
@@ -51,6 +52,14 @@ def distill(
     loss: Any = None,
     encoder: Any = None,
     augment: Any = None,
+    max_features: int | float | None = None,
+    max_factor_ratio: float | None = None,
+    selector: Any = None,
+    keep: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    costs: Mapping[str, float] | None = None,
+    max_cost: float | None = None,
+    tolerance: float | str = 0.0,
     time_limit: float | None = None,
     sample_weight: str | None = None,
     random_state: int = 0,
@@ -83,8 +92,9 @@ def distill(
         for each row of ``data``.
     teacher_model : str or Path, optional
         Instead of ``teacher``: a native model file.
-    teacher_weights : sequence of float, optional
-        Weights of the teachers in a list.
+    teacher_weights : sequence of float or "auto", optional
+        Weights of the teachers in a list; "auto" finds those with the smallest loss on rows that
+        they have not seen. Equal ones if None.
     fitted : {"in-sample", "held-out", "refit"}, default="in-sample"
         What a fitted teacher was fitted on: these rows, or others; "refit" allows to fit clones
         of it. It is never refitted otherwise.
@@ -104,6 +114,21 @@ def distill(
     augment : int, str or callable, optional
         Synthetic rows for each training row (0 for none), how they are made, or both as in
         ``"munge:5"``; overrides the recipe's. See `kdcore.transfer.make_augmenter`.
+    max_features : int or float, optional
+        Most raw columns that the student reads: a number, or a ratio of all (rounded down, at
+        least one). A ceiling: fewer are read where held-out training rows say so. None allows all.
+    max_factor_ratio : float, optional
+        Another name of ``max_features`` for ratios.
+    selector : str or Selector, optional
+        How columns are chosen; ``"prior_backward"`` where there is a budget. See ``kd plugins``.
+    keep, drop : sequence of str, optional
+        Columns that the student reads in any case, and never. The teacher reads all.
+    costs : mapping of str to float, optional
+        What columns cost, 1 unless given; with ``max_cost``, the most that they cost together.
+    max_cost : float, optional
+    tolerance : float or "one_se", default=0.0
+        Fewer columns are taken for so much more loss on held-out training rows, relatively; or
+        where the loss is not larger by more than a standard error.
     time_limit : float, optional
         Seconds after which no optional work is started: comparing recipes, tuning, synthetic
         rows. The teacher's labels and the student itself are always made.
@@ -131,7 +156,22 @@ def distill(
         Whenever the input, a parameter, a plugin or the output cannot be used.
     """
     clock = Clock()
-    wishes = Wishes(mode=recipe, augment=augment, encoder=encoder, deadline=Deadline(time_limit))
+    columns = ColumnWishes(
+        max_features=either_budget(max_features, max_factor_ratio),
+        selector=selector,
+        keep=keep,
+        drop=drop,
+        costs=costs,
+        max_cost=max_cost,
+        tolerance=tolerance,
+    )
+    wishes = Wishes(
+        mode=recipe,
+        augment=augment,
+        encoder=encoder,
+        deadline=Deadline(time_limit),
+        columns=columns,
+    )
     step = on_progress or (lambda stage, done, total: None)
     if output is not None:
         prepare_folder(output, force=force, names=(BUNDLE_NAME, RESULT_NAME))
@@ -169,6 +209,7 @@ def distill(
         recipe={"alpha": alpha, "temperature": temperature, "loss": loss},
         columns=rows.train.names,
     )
+    columns.limits(rows.train.names, learner.estimator.features)
     clock.lap("read")
     run = run_teacher(
         source,
@@ -184,7 +225,7 @@ def distill(
     clock.lap("label")
     result = run_student(
         learner,
-        Lesson(rows, run, random_state),
+        Lesson(rows, run, random_state, measure=True),
         wishes,
         clock=clock,
         random_state=random_state,

@@ -317,6 +317,12 @@ def _namespace(array: Any) -> Any:
     return array_namespace(array)
 
 
+def _device(array: Any) -> Any:
+    from array_api_compat import device
+
+    return device(array)
+
+
 def _softmax(xp: Any, logits: Any) -> tuple[Any, Any]:
     """Logarithms of the softmax of each row, and the softmax itself."""
     shifted = logits - xp.max(logits, axis=1, keepdims=True)
@@ -370,7 +376,8 @@ def _like(logits: Any, targets: SoftTargets, key: tuple[Any, ...], make: Any) ->
     full = (*key, str(logits.dtype), str(getattr(logits, "device", "cpu")))
     if full not in targets._cache:
         xp = _namespace(logits)
+        where = {"dtype": logits.dtype, "device": _device(logits)}
         targets._cache[full] = tuple(
-            None if part is None else xp.asarray(part, dtype=logits.dtype) for part in make(targets)
+            None if part is None else xp.asarray(part, **where) for part in make(targets)
         )
     return tuple(targets._cache[full])

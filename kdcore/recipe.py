@@ -58,6 +58,7 @@ def default_recipe(
     student: Resolved,
     *,
     mode: str,
+    n_columns: int,
     can_be_asked: bool,
     unlabeled: bool,
     augment: Any = None,
@@ -70,6 +71,9 @@ def default_recipe(
     student : Resolved
     mode : {"auto", "fast", "plain"}
         ``"plain"`` is textbook distillation: soft labels of the training rows, nothing else.
+    n_columns : int
+        Raw columns of the table; above 100 each student keeps its own encoder, since bins of so
+        many columns would be thousands.
     can_be_asked : bool
         Whether the teacher can label other rows than those of the table.
     unlabeled : bool
@@ -87,7 +91,7 @@ def default_recipe(
     """
     own = student.recipe if mode != "plain" else None
     recipe = Recipe(name="default" if own is not None else "textbook", calibrate=mode != "plain")
-    if own is not None and "encoder" not in student.given:
+    if own is not None and "encoder" not in student.given and n_columns <= _MOST_BINNED:
         recipe = replace(recipe, encoder=own.encoder)
     if own is not None and can_be_asked and not unlabeled:
         recipe = replace(recipe, augment=own.augment)
@@ -103,7 +107,7 @@ def default_recipe(
                 "given labels cannot. Leave it out."
             )
         recipe = replace(recipe, augment=count, method=method)
-    if own is not None and recipe.augment:
+    if own is not None and (recipe.augment or unlabeled):
         recipe = replace(recipe, params=_free(own.params, student))
     return recipe
 
@@ -118,14 +122,15 @@ def rivals(recipe: Recipe, *, method: str, few_rows: bool) -> list[Recipe]:
     method : str
         The way its synthetic rows are made.
     few_rows : bool
-        Whether the table is so small that a rich encoding may not pay.
+        Whether the table is so small that a rich encoding may not pay, and that a choice among
+        ways to make rows would be luck.
     """
     others = [plain_recipe()]
     if recipe.encoder is not None:
         others.append(plain_recipe(recipe.encoder))
         if few_rows:
             others.append(replace(recipe, name="own encoder", encoder=None))
-    if recipe.augment:
+    if recipe.augment and not few_rows:
         others.append(replace(recipe, name="no synthetic rows", augment=0, params={}))
         if recipe.method is None:
             other = "munge" if method != "munge" else "cart"
@@ -161,6 +166,7 @@ def split_augment(augment: Any) -> tuple[Any, int]:
 
 
 _DEFAULT_ROWS = 10
+_MOST_BINNED = 100
 
 
 def _free(params: Mapping[str, Any], student: Resolved) -> dict[str, Any]:

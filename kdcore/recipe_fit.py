@@ -14,7 +14,14 @@ from kdcore.given import raw_like
 from kdcore.labels import teacher_output
 from kdcore.structure import structure_of
 from kdcore.targets import SoftTargets, encode_labels
-from kdcore.transfer import build_transfer_set, default_method, join_unlabeled, make_augmenter
+from kdcore.transfer import (
+    QualityMeter,
+    build_transfer_set,
+    default_method,
+    join_unlabeled,
+    make_augmenter,
+)
+from kdcore.transfer.assembly import default_ratio
 
 if TYPE_CHECKING:
     from kdcore.recipe import Recipe
@@ -27,11 +34,9 @@ __all__ = ["Lesson", "fit_student"]
 
 #: Most synthetic rows: beyond, more rows cost time and teach nothing measurable.
 _MOST_SYNTHETIC = 60_000
-#: Share of total weight, synthetic to real; smaller tables lean on their own rows.
-_RATIO, _RATIO_FEW_ROWS, _FEW_ROWS = 3.0, 1.0, 1000
 
 
-@dataclass
+@dataclass(eq=False)
 class Lesson:
     """What one teacher can teach on one split of the rows.
 
@@ -43,11 +48,14 @@ class Lesson:
     run : TeacherRun
     random_state : int
         Of synthetic rows.
+    measure : bool, default=False
+        Whether to take the quality of synthetic rows, see `quality`.
     """
 
     data: Data
     run: TeacherRun
     random_state: int
+    measure: bool = False
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -114,6 +122,16 @@ class Lesson:
             return 0
         return min(recipe.augment * len(self.data.train), _MOST_SYNTHETIC)
 
+    def quality(self, recipe: Recipe) -> dict[str, Any] | None:
+        """How like the training rows a recipe's synthetic rows are; None where there are none.
+
+        See `kdcore.transfer.transfer_quality`.
+        """
+        if not (self.measure and self.augmented(recipe)):
+            return None
+        self.transfer_set(recipe)
+        return self._kept["quality"]
+
     def method(self, recipe: Recipe) -> Any:
         """How a recipe's synthetic rows are made."""
         train = self.data.train
@@ -138,20 +156,23 @@ class Lesson:
         n = self.augmented(recipe)
         if not n:
             return X, targets
-        ratio = _RATIO if len(train) >= _FEW_ROWS else _RATIO_FEW_ROWS
-        return build_transfer_set(
+        meter = QualityMeter(X, random_state=self.random_state) if self.measure else None
+        rows = build_transfer_set(
             X,
             targets,
             make_augmenter(self.method(recipe)),
             n,
-            lambda frame: calibrate(self._ask(frame)),
+            lambda frame: calibrate(self.ask(frame)),
             # No synthetic row counts more than a real one.
-            ratio=min(ratio, n / len(train)),
+            ratio=min(default_ratio(len(train)), n / len(train)),
             random_state=self.random_state,
+            on_rows=None if meter is None else meter.update,
         )
+        self._kept["quality"] = None if meter is None else meter.result().to_dict()
+        return rows
 
-    def _ask(self, frame: Any) -> np.ndarray:
-        """The teacher's output for synthetic rows."""
+    def ask(self, frame: Any) -> np.ndarray:
+        """The output of `teacher` for canonical rows."""
         teacher, train = self.teacher, self.data.train
         if getattr(teacher, "reads_raw", False):
             frame = raw_like(frame, train.source)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kdcore.comparison import Comparison
 
-__all__ = ["DistillReport", "FitReport", "comparison_rows", "summary_rows"]
+__all__ = ["DistillReport", "FitReport", "comparison_rows", "recipe_line", "summary_rows"]
 
 
 @dataclass
@@ -31,6 +31,7 @@ class DistillReport:
     latency_us: dict[str, Any] = field(default_factory=dict)
     size_bytes: dict[str, int | None] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    selection: dict[str, Any] | None = None
     parity: dict[str, Any] | None = None
     seed: int = 0
     notes: list[str] = field(default_factory=list)
@@ -40,8 +41,8 @@ class DistillReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, in the order of the documentation."""
         order = (
-            "task classes rows columns teacher plain plain_encoded student recipe verdict "
-            "latency_us size_bytes seconds parity seed notes bundle report"
+            "task classes rows columns teacher plain plain_encoded student recipe selection "
+            "verdict latency_us size_bytes seconds parity seed notes bundle report"
         )
         return {key: getattr(self, key) for key in order.split()}
 
@@ -73,6 +74,8 @@ class FitReport:
         ``label``, ``fit``, ``total``.
     notes : list of str
         What was left out or decided otherwise, and why.
+    selection : dict or None
+        How the student's columns were chosen; see `kdcore.selection.Selection`.
     """
 
     teacher: str
@@ -88,6 +91,7 @@ class FitReport:
     params: dict[str, Any]
     seconds: dict[str, float]
     notes: list[str]
+    selection: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -127,6 +131,20 @@ def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
         row.append(_size(report.size_bytes.get(key)) if key else "")
         rows.append(row)
     return headings, rows
+
+
+def recipe_line(report: DistillReport) -> str:
+    """What the distilled student was taught with, in one line."""
+    recipe = report.recipe
+    parts = [recipe["name"]]
+    if recipe["calibration"] != 1:
+        parts.append(f"teacher calibrated at temperature {recipe['calibration']:.3g}")
+    if recipe["augment"]:
+        parts.append(f"{recipe['augment']:,} synthetic rows ({recipe['rows']})")
+    borrowed = "" if recipe["structure"] is None else f" (structure: {recipe['structure']})"
+    parts.append(f"encoder {recipe['encoder']}{borrowed}")
+    parts += [f"{name}={value}" for name, value in recipe["params"].items()]
+    return "; ".join(parts)
 
 
 def _number(value: float | None) -> str:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kdcore.errors import FitError, KDError, KDWarning, ParameterError
-from kdcore.given import GivenLabels, checked_weights, input_for
+from kdcore.given import GivenLabels, input_for
 from kdcore.labels import TeacherLabels, fit_teacher, out_of_fold, teacher_output
-from kdcore.own_teachers import CallableTeacher, EnsembleTeacher, FittedTeacher
+from kdcore.own_teachers import CallableTeacher, FittedTeacher
 from kdcore.registry import default_registry
 from kdcore.resolve import is_fitted, resolve_teacher
-from kdcore.schema import TableSchema
-from kdcore.targets import PROVENANCES
+from kdcore.several_teachers import Source, averaged
 
 if TYPE_CHECKING:
     from kdcore.table import LabeledTable
@@ -29,41 +27,12 @@ __all__ = ["FITTED", "Source", "resolve_source"]
 FITTED = ("in-sample", "held-out", "refit")
 
 
-@dataclass(frozen=True)
-class Source:
-    """A teacher as the user gave it, and how it labels a table.
-
-    Parameters
-    ----------
-    name : str
-    label : callable
-        ``label(train, folds=..., random_state=..., n_jobs=..., on_step=...)`` returns
-        `TeacherLabels`.
-    identity : object
-        Plain data that tells this teacher from others, for caching; None if there is none.
-    can_be_asked : bool, default=True
-        Whether it can label other rows too; given labels cannot.
-    was_fitted : bool, default=False
-        Whether it came fitted, so that what the user says of that has a meaning.
-    refit : callable, optional
-        ``refit(train)`` fits the teacher to a table, without labelling it; None where it is not
-        fitted here.
-    """
-
-    name: str
-    label: Callable[..., TeacherLabels]
-    identity: Any = None
-    can_be_asked: bool = True
-    was_fitted: bool = False
-    refit: Callable[[LabeledTable], Any] | None = None
-
-
 def resolve_source(
     teacher: Any,
     table: LabeledTable,
     *,
     params: Mapping[str, Any] | None = None,
-    weights: Sequence[float] | None = None,
+    weights: Sequence[float] | str | None = None,
     fitted: str = "in-sample",
     random_state: int = 0,
 ) -> Source:
@@ -80,8 +49,8 @@ def resolve_source(
         Gives the task and the classes.
     params : mapping, optional
         Parameters of a teacher that is to be fitted.
-    weights : sequence of float, optional
-        Of the teachers in a list; equal if None.
+    weights : sequence of float or "auto", optional
+        Of the teachers in a list; equal if None. See `kdcore.several_teachers.averaged`.
     fitted : {"in-sample", "held-out", "refit"}, default="in-sample"
         What a fitted teacher was fitted on: rows of this table; other rows; or "refit" to allow
         that clones of it are fitted, for out-of-fold labels.
@@ -95,7 +64,13 @@ def resolve_source(
     if fitted not in FITTED:
         raise ParameterError(f"fitted={fitted!r} is not known; use one of {', '.join(FITTED)}.")
     if isinstance(teacher, (list, tuple)):
-        return _ensemble(teacher, table, params, weights, fitted, random_state)
+        if len(teacher) > 1:
+            _no_params(params, "a list of teachers")
+        members = [
+            resolve_source(t, table, params=params, fitted=fitted, random_state=random_state)
+            for t in teacher
+        ]
+        return averaged(members, table, weights)
     if weights is not None:
         raise ParameterError("teacher_weights are for several teachers; give a list of them.")
     if isinstance(teacher, Path) or (isinstance(teacher, str) and _looks_like_file(teacher)):
@@ -213,63 +188,6 @@ def _from_given(given: GivenLabels, table: LabeledTable) -> Source:
         )
 
     return Source("given labels", label, can_be_asked=False)
-
-
-def _ensemble(
-    teachers: Sequence[Any],
-    table: LabeledTable,
-    params: Mapping[str, Any] | None,
-    weights: Sequence[float] | None,
-    fitted: str,
-    random_state: int,
-) -> Source:
-    if not teachers:
-        raise ParameterError("the list of teachers is empty; give at least one.")
-    share = checked_weights(weights, len(teachers))
-    if len(teachers) > 1:
-        _no_params(params, "a list of teachers")
-    sources = [
-        resolve_source(t, table, params=params, fitted=fitted, random_state=random_state)
-        for t in teachers
-    ]
-
-    def label(train: LabeledTable, **options: Any) -> TeacherLabels:
-        step = options.pop("on_step", None)
-        parts = []
-        for i, source in enumerate(sources):
-            parts.append(source.label(train, **options))
-            if step is not None:
-                step(i + 1, len(sources))
-        members = [p.teacher for p in parts]
-        together = None not in members
-        return TeacherLabels(
-            values=np.tensordot(share, np.stack([p.values for p in parts]), axes=1),
-            teacher=EnsembleTeacher(members, share, train.classes, TableSchema.fit(train.X))
-            if together
-            else None,
-            provenance=max((p.provenance for p in parts), key=PROVENANCES.index),
-            folds=max(p.folds for p in parts),
-            fit_seconds=sum(p.fit_seconds for p in parts),
-            seconds=sum(p.seconds for p in parts),
-            parts=() if together else tuple(parts),
-            shares=share,
-        )
-
-    def refit(train: LabeledTable) -> Any:
-        members = [s.refit(train) for s in sources if s.refit is not None]
-        return EnsembleTeacher(members, share, train.classes, TableSchema.fit(train.X))
-
-    name = " + ".join(s.name for s in sources)
-    whole = [s.identity for s in sources]
-    identity = None if None in whole else {"members": whole, "weights": share.tolist()}
-    return Source(
-        name,
-        label,
-        identity,
-        can_be_asked=all(s.can_be_asked for s in sources),
-        was_fitted=any(s.was_fitted for s in sources),
-        refit=None if any(s.refit is None for s in sources) else refit,
-    )
 
 
 def _looks_like_file(text: str) -> bool:

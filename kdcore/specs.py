@@ -171,7 +171,7 @@ class StudentRecipe:
     augment : int, default=0
         Synthetic rows for each training row.
     params : mapping, default={}
-        Parameters of a student that learns from synthetic rows too.
+        Parameters of a student that learns from synthetic or unlabeled rows too.
     tune : mapping of str to tuple, default={}
         Values of the student's parameters that are tried on held-out training rows, for the
         plain and the distilled student alike.

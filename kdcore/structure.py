@@ -38,12 +38,16 @@ class TeacherStructure:
         the largest first. A pair is named once, in the order of the table.
     source : {"teacher", "surrogate"}, default="teacher"
         Whose trees these are.
+    columns : mapping of str to float, default={}
+        The gain of all splits of each raw column, those between categories too; columns that are
+        never split on may be left out.
     """
 
     thresholds: Mapping[str, np.ndarray] = field(default_factory=dict)
     gains: Mapping[str, np.ndarray] = field(default_factory=dict)
     pairs: tuple[tuple[str, str, float], ...] = ()
     source: str = "teacher"
+    columns: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +133,13 @@ def structure_from_trees(
         (names[int(codes[k]) // len(names)], names[int(codes[k]) % len(names)], float(sums[k]))
         for k in np.argsort(-sums, kind="stable")
     )
-    return TeacherStructure(thresholds=thresholds, gains=gains, pairs=pairs, source=source)
+    return TeacherStructure(
+        thresholds=thresholds,
+        gains=gains,
+        pairs=pairs,
+        source=source,
+        columns={names[j]: float(gain[feature == j].sum()) for j in np.unique(feature)},
+    )
 
 
 def merge_structures(
@@ -148,6 +158,7 @@ def merge_structures(
         return None
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     pairs: dict[tuple[str, str], float] = {}
+    columns: dict[str, float] = {}
     for one, weight in zip(structures, weights, strict=True):
         total = sum(float(g.sum()) for g in one.gains.values())
         total = total or sum(gain for *_, gain in one.pairs) or 1.0
@@ -156,6 +167,9 @@ def merge_structures(
         for a, b, gain in one.pairs:
             key = (b, a) if (b, a) in pairs else (a, b)
             pairs[key] = pairs.get(key, 0.0) + gain * weight / total
+        whole = sum(one.columns.values()) or 1.0
+        for name, gain in one.columns.items():
+            columns[name] = columns.get(name, 0.0) + gain * weight / whole
     thresholds, gains = {}, {}
     for name, several in found.items():
         values, where = np.unique(np.concatenate([v for v, _ in several]), return_inverse=True)
@@ -170,6 +184,7 @@ def merge_structures(
         gains=gains,
         pairs=tuple((a, b, gain) for (a, b), gain in ordered),
         source="teacher" if teachers else "surrogate",
+        columns=columns,
     )
 
 

@@ -16,7 +16,7 @@ from kdcore.files import atomic_path, prepare_folder
 from kdcore.labels import teacher_output
 from kdcore.latency import bundle_latency, model_latency
 from kdcore.report import DistillReport
-from kdcore.teaching import plain_students, teach
+from kdcore.teaching import plain_student, teach
 from kdcore.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -133,12 +133,12 @@ def run_student(
     taught = teach(student, lesson, wishes, nested=nested, random_state=random_state, step=step)
     clock.add(taught.seconds)
     step("students", 1, 2)
-    plain, plain_encoded = plain_students(student, lesson, taught)
+    models = {"student": taught.student, "plain": plain_student(student, lesson, taught)}
     clock.lap("fit_plain")
+    if taught.recipe.encoder is not None:
+        models["plain_encoded"] = plain_student(student, lesson, taught, taught.recipe.encoder)
+        clock.lap("fit_plain_encoded")
     step("evaluate", 0, 1)
-    models = {"student": taught.student, "plain": plain}
-    if plain_encoded is not None:
-        models["plain_encoded"] = plain_encoded
     return _judged(student, lesson, taught, models, clock, random_state)
 
 
@@ -165,25 +165,34 @@ def _judged(
         random_state=seed,
     )
     versions: dict[str, dict[str, Any]] = {}
-    for name, output in outputs.items():
+    for name, model in models.items():
+        output = outputs[name]
         versions[name] = {
             "name": student.name,
             "metrics": metrics(output, held.y, classes, weight),
             "fidelity": None if run.held is None else fidelity(output, run.held, weight),
         }
+        # One student in two roles was fitted once.
+        stage = "fit" if model is taught.student else f"fit_{name}"
+        versions[name]["fit_seconds"] = clock.seconds[stage]
     versions["student"]["features"] = taught.student.get_selected_features()
-    versions["student"]["fit_seconds"] = taught.seconds["fit"]
     recipe = _recipe(lesson, taught)
     clock.lap("evaluate")
     notes = _notes(student, data, run) + taught.notes
+    if taught.selection is not None and taught.selection.selector is not None:
+        notes.append(
+            f"the plain student reads the same {len(taught.selection.columns)} of "
+            f"{len(train.names)} columns, chosen within the same budget of "
+            f"{taught.selection.budget}."
+        )
     packed = _packed(student, lesson, taught, recipe, versions["student"]["metrics"], judged, notes)
     clock.lap("bundle")
     ask = taught.student.predict if classes is None else taught.student.predict_proba
-    times = model_latency(ask, held.X) if packed is None else bundle_latency(packed.bundle, held.X)
-    latency = {"teacher": run.latency, "student": times, "compiled_teacher": run.compiled}
+    own = model_latency(ask, held.X) if packed is None else bundle_latency(packed.bundle, held.X)
+    latency = {"teacher": run.latency, "student": own, "compiled_teacher": run.compiled}
     clock.lap("latency")
     chosen = outputs["student" if judged.choice == "distilled" else judged.choice]
-    instead = compile_instead(run, held, chosen, times["single"], random_state=seed)
+    instead = compile_instead(run, held, chosen, own["single"], random_state=seed)
     notes += [note for note in (run.compiled_note, instead) if note]
     report = DistillReport(
         task=train.task,
@@ -201,6 +210,7 @@ def _judged(
             "fit_seconds": run.labels.fit_seconds,
             "labels": run.labels.provenance,
             "cached": run.cached,
+            "weights": None if run.labels.shares is None else run.labels.shares.tolist(),
         },
         plain=versions["plain"],
         plain_encoded=versions.get("plain_encoded"),
@@ -210,6 +220,7 @@ def _judged(
         latency_us=latency,
         size_bytes={"teacher": run.size, "student": None if packed is None else len(packed.data)},
         seconds={**clock.seconds, "total": clock.total()},
+        selection=None if taught.selection is None else taught.selection.to_dict(),
         parity=None if packed is None else packed.bundle.manifest["parity"],
         seed=seed,
         notes=notes,
@@ -246,6 +257,7 @@ def _notes(student: Resolved, data: Data, run: TeacherRun) -> list[str]:
 
 def _recipe(lesson: Lesson, taught: Taught) -> dict[str, Any]:
     student, labels, used = taught.student, lesson.run.labels, taught.recipe
+    selection = taught.selection
     loss, encoder = student.loss, student.encoder
     if loss is None:
         loss = "blend" if not hasattr(student, "classes_") else "kl"
@@ -258,14 +270,19 @@ def _recipe(lesson: Lesson, taught: Taught) -> dict[str, Any]:
         "loss": loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__),
         "calibration": lesson.calibration.temperature if calibrated else 1.0,
         "augment": taught.augmented or None,
-        "rows": lesson.method(used) if taught.augmented else None,
+        "rows": _method(lesson.method(used)) if taught.augmented else None,
+        "rows_quality": lesson.quality(used),
         "encoder": encoder if isinstance(encoder, str) else type(encoder).__name__,
         "structure": _structure(student.encoder_),
         "params": dict(taught.params),
         "trials": taught.choice.trials,
-        "selector": None,
-        "max_features": None,
+        "selector": None if selection is None else selection.selector,
+        "max_features": None if selection is None else selection.max_features,
     }
+
+
+def _method(method: Any) -> str:
+    return method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
 
 
 def _structure(encoder: Any) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,13 +13,71 @@ if TYPE_CHECKING:
     from kdcore.schema import TableSchema
     from kdcore.targets import SoftTargets
 
-__all__ = ["surrogate_structure"]
+__all__ = ["Surrogate", "fit_surrogate", "surrogate_structure"]
 
 #: Most outputs that are boosted; more classes are projected on the axes along which they vary.
 _MOST_OUTPUTS = 8
 
 
+@dataclass(frozen=True, eq=False)
+class Surrogate:
+    """A fitted surrogate; see `fit_surrogate`.
+
+    Parameters
+    ----------
+    schema : TableSchema
+    ranks : OrdinalEncoder
+    trees : list of fitted DecisionTreeRegressor
+    learning_rate : float
+    outputs : callable
+        From `SoftTargets` to what is predicted, (n, k).
+    """
+
+    schema: TableSchema
+    ranks: Any
+    trees: list[Any]
+    learning_rate: float
+    outputs: _Outputs
+
+    def structure(self) -> TeacherStructure | None:
+        """Its splits, with ``source="surrogate"``; None where no split helps."""
+        return structure_from_trees(
+            (
+                sklearn_splits(tree.tree_, self.ranks.owners_, len(self.schema.numeric))
+                for tree in self.trees
+            ),
+            self.schema.names,
+            source="surrogate",
+        )
+
+    def encode(self, frame: Any) -> np.ndarray:
+        """What the trees read, (n, p); ``ranks.owners_`` tells the raw column of each."""
+        return np.asarray(self.ranks.encode(self.schema.numbers(frame), self.schema.codes(frame)))
+
+    def losses(self, Z: np.ndarray, targets: SoftTargets) -> np.ndarray:
+        """Squared error (n,) of encoded rows."""
+        goal = self.outputs(targets)
+        rows = np.ascontiguousarray(Z, dtype=np.float32)
+        rest = goal.copy()
+        for tree in self.trees:
+            # Without the checks of `predict`, which take longer than small trees themselves.
+            rest -= self.learning_rate * tree.tree_.predict(rows).reshape(goal.shape)
+        return np.asarray((rest**2).sum(axis=1))
+
+
 def surrogate_structure(
+    schema: TableSchema,
+    numbers: np.ndarray,
+    codes: np.ndarray,
+    weight: np.ndarray,
+    targets: SoftTargets,
+    **options: Any,
+) -> TeacherStructure | None:
+    """The structure of a model that `fit_surrogate` fits; parameters are the same."""
+    return fit_surrogate(schema, numbers, codes, weight, targets, **options).structure()
+
+
+def fit_surrogate(
     schema: TableSchema,
     numbers: np.ndarray,
     codes: np.ndarray,
@@ -31,7 +90,7 @@ def surrogate_structure(
     max_rows: int = 20_000,
     rows_per_tree: int = 4_000,
     random_state: int = 0,
-) -> TeacherStructure | None:
+) -> Surrogate:
     """Boost multi-output trees on the teacher's outputs (the labels without one), by squared error.
 
     Parameters
@@ -51,11 +110,6 @@ def surrogate_structure(
         Of these, so many are drawn for each tree (Friedman 2002, Stochastic gradient boosting).
     random_state : int, default=0
         Draws rows, and breaks ties among splits.
-
-    Returns
-    -------
-    TeacherStructure or None
-        With ``source="surrogate"``; None where no split helps.
     """
     from sklearn.tree import DecisionTreeRegressor
 
@@ -69,7 +123,8 @@ def surrogate_structure(
     ranks = OrdinalEncoder()
     ranks.learn_blocks(schema, numbers, codes, weight, targets)
     Z = ranks.encode(numbers, codes)
-    residual = _outputs(targets, weight)
+    outputs = _Outputs(targets, weight)
+    residual = outputs(targets)
     trees = []
     p = Z.shape[1]
     for _ in range(n_trees):
@@ -84,25 +139,32 @@ def surrogate_structure(
             random_state=int(rng.integers(2**31 - 1)),
         ).fit(Z[part], residual[part], sample_weight=weight[part])
         residual -= learning_rate * tree.predict(Z).reshape(residual.shape)
-        trees.append(tree.tree_)
-    numeric = numbers.shape[1]
-    return structure_from_trees(
-        (sklearn_splits(tree, ranks.owners_, numeric) for tree in trees),
-        schema.names,
-        source="surrogate",
-    )
+        trees.append(tree)
+    return Surrogate(schema, ranks, trees, learning_rate, outputs)
 
 
-def _outputs(targets: SoftTargets, weight: np.ndarray) -> np.ndarray:
+class _Outputs:
     """What to predict as centred columns of like importance, few of them."""
+
+    def __init__(self, targets: SoftTargets, weight: np.ndarray) -> None:
+        values = _mix(targets)
+        self.mean = np.average(values, axis=0, weights=weight)
+        values = values - self.mean
+        self.basis: np.ndarray | None = None
+        if values.shape[1] > _MOST_OUTPUTS:
+            scatter = (values * weight[:, None]).T @ values
+            self.basis = np.linalg.eigh(scatter)[1][:, -_MOST_OUTPUTS:]
+            values = values @ self.basis
+        self.scale = np.abs(values).max() or 1.0
+
+    def __call__(self, targets: SoftTargets) -> np.ndarray:
+        values = _mix(targets) - self.mean
+        return np.asarray((values if self.basis is None else values @ self.basis) / self.scale)
+
+
+def _mix(targets: SoftTargets) -> np.ndarray:
     mix = targets.blended(1.0)
-    values = mix[:, None] if targets.classes is None else mix
-    values = values - np.average(values, axis=0, weights=weight)
-    if values.shape[1] == 2 and targets.classes is not None:
-        # The second probability says nothing new.
-        values = values[:, 1:]
-    elif values.shape[1] > _MOST_OUTPUTS:
-        scatter = (values * weight[:, None]).T @ values
-        values = values @ np.linalg.eigh(scatter)[1][:, -_MOST_OUTPUTS:]
-    scale = np.abs(values).max()
-    return values / scale if scale > 0 else values
+    if targets.classes is None:
+        return mix[:, None]
+    # Of two classes, the second probability says nothing new.
+    return mix[:, 1:] if mix.shape[1] == 2 else mix

@@ -16,7 +16,7 @@ from kdcore.errors import DataError, ParameterError
 from kdcore.schema import TableSchema
 from kdcore.students import labels_of, table_of, weights_of
 
-__all__ = ["ClassifierTeacher", "RegressorTeacher", "Teacher", "stopping_rows"]
+__all__ = ["ClassifierTeacher", "RegressorTeacher", "Teacher", "mean_sizes", "stopping_rows"]
 
 
 class Teacher(BaseEstimator):
@@ -41,6 +41,9 @@ class Teacher(BaseEstimator):
         Optional: an ONNX model from raw columns to what the teacher predicts (see
         `kdcore.graph.raw_trees`), so that the teacher itself can be deployed; KDError where this
         one cannot be written.
+    ``contributions(X)``
+        Optional: mean size (p,) of each raw column's contributions to the output (TreeSHAP) in
+        these rows, for the selection of columns; see `mean_sizes`.
 
     Attributes
     ----------
@@ -133,6 +136,20 @@ class RegressorTeacher(RegressorMixin, Teacher):
     def predict(self, X: Any) -> np.ndarray:
         """Predicted values, (n,)."""
         return np.asarray(self._predict(X), dtype=float)
+
+
+def mean_sizes(contributions: np.ndarray, n_columns: int) -> np.ndarray:
+    """Mean size (p,) of contributions as boosters give them, summed over classes.
+
+    Parameters
+    ----------
+    contributions : array of shape (n, p + 1), (n, K, p + 1) or (n, K * (p + 1))
+        The last column of each output is its base value.
+    n_columns : int
+        p.
+    """
+    parts = np.asarray(contributions, dtype=float).reshape(len(contributions), -1, n_columns + 1)
+    return np.asarray(np.abs(parts[..., :n_columns]).mean(axis=0).sum(axis=0))
 
 
 def stopping_rows(

@@ -15,18 +15,19 @@ from kdcore.errors import ParameterError
 from kdcore.nested import can_be_nested, nested_count, part_of
 from kdcore.recipe import MODES, Recipe, default_recipe, plain_recipe, rivals, split_augment
 from kdcore.recipe_fit import fit_student
+from kdcore.selection import ColumnWishes, Selection, narrowed, select_columns
 from kdcore.tuning import tuned
 
 if TYPE_CHECKING:
     from kdcore.recipe_fit import Lesson
     from kdcore.resolve import Resolved
 
-__all__ = ["Deadline", "Taught", "Wishes", "plain_students", "teach"]
+__all__ = ["Deadline", "Taught", "Wishes", "plain_student", "teach"]
 
 #: With fewer training rows nothing can be held out of them.
 _FEWEST_ROWS = 50
-#: Below so many rows a rich encoding may not pay, and is compared with the student's own.
-_FEW_ROWS = 1000
+#: Below so many rows only the largest differences can be told.
+_FEW_ROWS = 2000
 
 
 class Deadline:
@@ -64,6 +65,8 @@ class Wishes:
     augment : int, str or callable, optional
     encoder : str or Encoder, optional
     deadline : Deadline
+    columns : ColumnWishes
+        Which columns the student may read.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class Wishes:
     augment: Any = None
     encoder: Any = None
     deadline: Deadline = field(default_factory=Deadline)
+    columns: ColumnWishes = field(default_factory=ColumnWishes)
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -103,8 +107,10 @@ class Taught:
     augmented : int
         Synthetic rows.
     seconds : dict
-        Of ``tune``, ``fit``, ``validate``.
+        Of ``select``, ``tune``, ``fit``, ``validate``.
     notes : list of str
+    selection : Selection or None
+        None where the student reads what it was allowed from the start.
     """
 
     student: Any
@@ -114,6 +120,7 @@ class Taught:
     augmented: int
     seconds: dict[str, float]
     notes: list[str]
+    selection: Selection | None = None
 
     @property
     def params(self) -> dict[str, Any]:
@@ -149,6 +156,7 @@ def teach(
     recipe = default_recipe(
         student,
         mode=wishes.mode,
+        n_columns=len(train.names),
         can_be_asked=run.labels.teacher is not None or run.refit is not None,
         unlabeled=lesson.data.extra is not None,
         augment=wishes.augment,
@@ -163,6 +171,20 @@ def teach(
             "the student learned from them without synthetic rows, tuning or validation."
         )
         recipe = replace(recipe, augment=0, params={})
+    selection = None
+    if wishes.columns.asked:
+        selection = select_columns(
+            student,
+            lesson,
+            wishes.columns,
+            encoder=recipe.encoder,
+            time_left=wishes.deadline.left,
+            random_state=random_state,
+            step=step,
+        )
+        notes += selection.notes
+        student = narrowed(student, selection.columns)
+    clock.lap("select")
     params: dict[str, dict[str, Any]] = {"None": {}, str(recipe.encoder): {}}
     part = None
     if wishes.mode != "plain" and not late and len(train) >= _FEWEST_ROWS:
@@ -184,7 +206,7 @@ def teach(
         by_hand = not student.given.isdisjoint(("alpha", "temperature", "loss"))
         others = [r for r in _rivals(recipe, lesson) if r.teacher or not by_hand]
         lessons = _lessons(lesson, part, wishes, nested, (len(others) + 1) * clock["fit"], notes)
-        if lessons == [part]:
+        if any(one is part for one in lessons):
             others = [r for r in others if not r.teacher]
         if others and lessons:
             choice = choose(student, lessons, [recipe, *others], params)
@@ -194,6 +216,8 @@ def teach(
         clock.lap("fit")
     if choice.moved:
         notes.append(_moved(recipe, choice))
+    if selection is not None:
+        selection.mark(distilled)
     return Taught(
         student=distilled,
         recipe=choice.recipe,
@@ -202,27 +226,28 @@ def teach(
         augmented=lesson.augmented(choice.recipe),
         seconds=clock,
         notes=notes,
+        selection=selection,
     )
 
 
-def plain_students(student: Resolved, lesson: Lesson, taught: Taught) -> tuple[Any, Any]:
-    """The students of labels alone that a distilled one is compared with, tuned as it was.
+def plain_student(student: Resolved, lesson: Lesson, taught: Taught, encoder: Any = None) -> Any:
+    """A student of labels alone that a distilled one is compared with, tuned as it was.
 
-    Returns
-    -------
-    plain : fitted student
-        Behind its own encoder.
-    plain_encoded : fitted student or None
-        Behind the encoder of the distilled one; None where that is the same.
+    Parameters
+    ----------
+    student : Resolved
+    lesson : Lesson
+    taught : Taught
+        The distilled student; itself if it learned from labels alone behind this encoder.
+    encoder : str or Encoder, optional
+        That of the distilled student; None is the student's own.
     """
-
-    def fit(encoder: Any) -> Any:
-        if not taught.recipe.teacher and str(encoder) == str(taught.recipe.encoder):
-            return taught.student
-        return fit_student(student, lesson, plain_recipe(encoder), taught.tuned[str(encoder)])
-
-    encoder = taught.recipe.encoder
-    return fit(None), None if encoder is None else fit(encoder)
+    if taught.selection is not None:
+        # The columns that were chosen for the distilled student within its budget.
+        student = narrowed(student, taught.selection.columns)
+    if not taught.recipe.teacher and str(encoder) == str(taught.recipe.encoder):
+        return taught.student
+    return fit_student(student, lesson, plain_recipe(encoder), taught.tuned[str(encoder)])
 
 
 def _rivals(recipe: Recipe, lesson: Lesson) -> list[Recipe]:

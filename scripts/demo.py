@@ -12,6 +12,10 @@ from environment import ROOT, prepare
 
 if __name__ == "__main__":
     what = ["sklearn:digits", "--target", "target", "--output", "out", "--force"]
-    models = ["--teacher", "xgboost", "--student", "decision_tree"]
+    models = ["--teacher", "xgboost", "--student", "sklearn_mlp"]
     kd = prepare() / "kd"
-    sys.exit(subprocess.call([str(kd), "distill", *what, *models, *sys.argv[1:]], cwd=ROOT))
+    sys.exit(
+        subprocess.call(
+            [str(kd), "distill", *what, *models, "--recipe", "fast", *sys.argv[1:]], cwd=ROOT
+        )
+    )

@@ -28,7 +28,7 @@ from kdcore.sources import resolve_source
 from kdcore.splits import prepare
 from kdcore.targets import softmax
 from kdcore.teacher_run import run_teacher
-from kdcore.teaching import Wishes, plain_students, teach
+from kdcore.teaching import Wishes, plain_student, teach
 from kdcore.tuning import tuned
 
 sys.modules.setdefault(__name__, sys.modules[Memory.__module__])
@@ -177,7 +177,7 @@ class TestTuning:
         lesson = lesson_of(GaussianNB(), table(noise=0.1).drop(columns="city"))
         one = student(tune={"penalty": (1e9, 0.01)})
         taught = teach(one, lesson, Wishes(mode="fast"))
-        plain, _ = plain_students(one, lesson, taught)
+        plain = plain_student(one, lesson, taught)
         assert plain.penalty == taught.student.penalty == 0.01
 
 
@@ -399,3 +399,20 @@ def test_plain_recipes_use_no_teacher():
     _, targets = lesson.transfer_set(plain_recipe("ordinal"))
     assert targets.teacher is None
     assert lesson.augmented(plain_recipe()) == 0
+
+
+def test_the_report_tells_how_like_real_rows_synthetic_ones_are():
+    result = kdcore.distill(
+        table(2200),
+        target="label",
+        teacher=RandomForestClassifier(10),
+        student=TreeStudent(),
+        augment="munge:2",
+    )
+    recipe = result.report.recipe
+    assert result.report.rows["augmented"] == 3300
+    assert recipe["rows"] == "munge"
+    quality = recipe["rows_quality"]
+    assert quality["rows"] == 3300
+    assert 0 < quality["coverage"] <= 1
+    assert quality["outside"] == 0

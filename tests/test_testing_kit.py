@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import os
@@ -16,7 +17,7 @@ from kit_fakes import losses, selectors, students, teachers
 
 import kdcore.testing
 from kdcore.builtin import kd_losses, kd_selectors
-from kdcore.errors import ParameterError, PluginError
+from kdcore.errors import ParameterError, PluginError, SpecError
 from kdcore.registry import ROLES
 from kdcore.specs import LossSpec, SelectorSpec, Spec, StudentSpec, TeacherSpec
 from kdcore.testing import (
@@ -35,6 +36,7 @@ from kdcore.testing.cases import ModelCase, SpecCase
 from kdcore.testing.checks import Check
 from kdcore.testing.checks_model import check_predicts_in_a_new_process
 from kdcore.testing.checks_plugin import HEAVY, plugin_checks
+from kdcore.testing.checks_student_tables import student_table_checks
 from kdcore.testing.data import CONTENTS, LABELS
 
 FAKES = (teachers, students, losses, selectors)
@@ -419,3 +421,18 @@ def test_tiny_data_is_the_same_every_time_and_has_what_it_says(task: str, conten
 def test_tiny_data_refuses_words_it_does_not_know() -> None:
     with pytest.raises(ParameterError, match=r"content='pictures' must be one of numbers, mixed"):
         tiny_data("binary", content="pictures")
+
+
+def test_a_student_of_pictures_is_given_pictures() -> None:
+    """A convolutional student cannot read the kit's five mixed columns, and need not."""
+    spec = StudentSpec(
+        name="pixels", summary="Reads pixels.", factory="a.b:c", tasks=("binary",),
+        exports=("onnx",), input="image",
+    )  # fmt: skip
+    case = ModelCase(spec, "binary")
+    assert case.data.X.shape[1] == 64
+    names = {check.__name__ for check in student_table_checks(case)}
+    assert "check_mixed_tables" not in names
+    assert "check_onnx_predicts_alike" in names
+    with pytest.raises(SpecError, match="input='sound' is not valid; use 'table' or 'image'"):
+        dataclasses.replace(spec, input="sound")

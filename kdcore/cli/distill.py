@@ -10,6 +10,7 @@ import click
 from kdcore.cli.common import echo_json
 from kdcore.cli.options import (
     cache_of,
+    column_options,
     data_options,
     names,
     parameters,
@@ -45,7 +46,8 @@ __all__ = ["distill_command", "teacher_of"]
     "--teacher-weights",
     metavar="W,W",
     callback=weights,
-    help="Weights of several teachers; equal unless given.",
+    help="Weights of several teachers, or auto for those that are best on rows they have not seen; "
+    "equal unless given.",
 )
 @click.option(
     "--fitted",
@@ -79,6 +81,7 @@ __all__ = ["distill_command", "teacher_of"]
     "without that comparison; plain: soft labels and nothing else.",
 )
 @recipe_options
+@column_options
 @click.option("--temperature", type=float, help="Softens teacher and student; 1 unless given.")
 @click.option(
     "--encoder",
@@ -176,7 +179,7 @@ def _show(report: DistillReport) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from kdcore.report import summary_rows
+    from kdcore.report import recipe_line, summary_rows
 
     # A table that does not fit is better wrapped than cut.
     console = Console(highlight=False, soft_wrap=True, width=200)
@@ -191,6 +194,7 @@ def _show(report: DistillReport) -> None:
         + (f"; {rows['unlabeled']:,} unlabeled rows" if rows["unlabeled"] else ""),
         markup=False,
     )
+    console.print(f"recipe: {recipe_line(report)}", markup=False)
     headings, body = summary_rows(report)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for i, heading in enumerate(headings):
@@ -203,9 +207,10 @@ def _show(report: DistillReport) -> None:
     verdict = report.verdict
     console.print(f"Verdict: {verdict['reason']}", markup=False)
     if verdict["choice"] == "distilled" and verdict["gap_closed"] is not None:
-        console.print(
-            f"It closes {verdict['gap_closed']:.0%} of the gap between plain student and teacher.",
-            markup=False,
+        closed = (
+            f"It closes {verdict['gap_closed']:.0%} of the gap between plain student and teacher."
         )
+        better = "On these rows it is even better than the teacher."
+        console.print(closed if verdict["gap_closed"] <= 1 else better, markup=False)
     if report.bundle is not None:
         console.print(f"Saved {report.bundle}", markup=False)

@@ -12,6 +12,7 @@ import click
 
 __all__ = [
     "cache_of",
+    "column_options",
     "data_options",
     "label_options",
     "names",
@@ -69,10 +70,12 @@ def _value(text: str) -> Any:
         return text
 
 
-def weights(ctx: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
-    """Numbers separated by commas."""
-    if value is None:
-        return None
+def weights(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> list[float] | str | None:
+    """Numbers separated by commas, or ``auto``."""
+    if value is None or value.strip() == "auto":
+        return value if value is None else "auto"
     try:
         return [float(part) for part in value.split(",")]
     except ValueError:
@@ -167,6 +170,88 @@ recipe_options = _all(
     ),
 )
 
+
+def _max_features(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> int | float | None:
+    if value is None:
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        pass
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is neither a number of columns such as 20 nor a ratio such as 0.2."
+        ) from None
+
+
+def _columns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    return [name.strip() for text in values for name in text.split(",") if name.strip()]
+
+
+def _prices(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Any] | None:
+    return parameters(ctx, param, values) or None
+
+
+def _tolerance(ctx: click.Context, param: click.Parameter, value: str) -> float | str:
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+#: Which columns a student may read.
+column_options = _all(
+    click.option(
+        "--max-features",
+        metavar="N|RATIO",
+        callback=_max_features,
+        help="Most columns that the student reads, as a number or a ratio of all; a ceiling.",
+    ),
+    click.option(
+        "--selector",
+        metavar="NAME",
+        shell_complete=names("selector"),
+        help="How columns are chosen; prior_backward unless given. `kd plugins` lists names.",
+    ),
+    click.option(
+        "--keep",
+        multiple=True,
+        metavar="A,B",
+        callback=_columns,
+        help="Columns that the student reads in any case.",
+    ),
+    click.option(
+        "--drop",
+        multiple=True,
+        metavar="C,D",
+        callback=_columns,
+        help="Columns that the student never reads.",
+    ),
+    click.option(
+        "--cost",
+        "costs",
+        multiple=True,
+        metavar="COL=C",
+        callback=_prices,
+        help="What a column costs, 1 unless given; may be repeated; needs --max-cost.",
+    ),
+    click.option("--max-cost", type=float, help="Most that all columns may cost together."),
+    click.option(
+        "--tolerance",
+        default="0",
+        show_default=True,
+        metavar="SHARE|one_se",
+        callback=_tolerance,
+        help="Take fewer columns for so much more loss on held-out training rows.",
+    ),
+)
+
 run_options = _all(
     click.option(
         "--unlabeled",
@@ -187,6 +272,7 @@ def cache_of(no_cache: bool) -> Any:
 _TITLES = {
     "read": "Reading the table",
     "teacher": "Fitting the teacher",
+    "select": "Choosing columns",
     "students": "Fitting the students",
     "validate": "Comparing recipes",
     "evaluate": "Judging on held-out rows",

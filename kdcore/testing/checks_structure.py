@@ -1,4 +1,4 @@
-"""The check of what a teacher tells of its columns by ``structure()``."""
+"""The checks of what a teacher tells of its columns: ``structure`` and ``contributions``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kdcore.structure import TeacherStructure
 from kdcore.testing.cases import ModelCase
 from kdcore.testing.checks import Violation
 
-__all__ = ["check_structure"]
+__all__ = ["check_contributions", "check_structure"]
 
 
 def check_structure(case: ModelCase) -> None:
@@ -33,6 +33,21 @@ def check_structure(case: ModelCase) -> None:
         )
 
 
+def check_contributions(case: ModelCase) -> None:
+    """A teacher with a method contributions(X) returns one finite size of at least 0 for each raw
+    column, some of them above 0, or None."""
+    if not hasattr(case.fitted, "contributions"):
+        return
+    told = case.fitted.contributions(case.data.X)
+    if told is None:
+        return
+    values, p = np.asarray(told, dtype=float), case.data.X.shape[1]
+    if values.shape != (p,) or not np.isfinite(values).all() or (values < 0).any():
+        raise Violation(f"{told!r}", f"return sizes of shape ({p},), in the order of the table")
+    if not values.sum() > 0:
+        raise Violation("zeros alone", "sum up sizes, for instance by kdcore.teachers.mean_sizes")
+
+
 def _fault(told: TeacherStructure, names: list[str], numeric: list[str]) -> str:
     """What is wrong, or an empty text."""
     if set(told.thresholds) != set(told.gains):
@@ -47,6 +62,9 @@ def _fault(told: TeacherStructure, names: list[str], numeric: list[str]) -> str:
             return f"thresholds of {name!r} that are not finite, sorted and distinct"
         if not np.isfinite(gains).all() or (gains < 0).any():
             return f"gains of {name!r} that are negative or not finite"
+    for name, gain in told.columns.items():
+        if name not in names or not np.isfinite(gain) or gain < 0:
+            return f"a gain of {gain!r} of {name!r}"
     return _pair_fault(told.pairs, names)
 
 

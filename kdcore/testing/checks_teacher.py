@@ -12,7 +12,7 @@ from kdcore.schema import TableSchema
 from kdcore.specs import TeacherSpec
 from kdcore.testing.cases import ModelCase
 from kdcore.testing.checks import Violation
-from kdcore.testing.checks_structure import check_structure
+from kdcore.testing.checks_structure import check_contributions, check_structure
 
 __all__ = ["teacher_checks"]
 
@@ -24,6 +24,7 @@ def teacher_checks(case: ModelCase) -> Iterator[Callable[[ModelCase], None]]:
     yield check_one_thread_is_accepted
     yield check_claims_match_tags
     yield check_structure
+    yield check_contributions
     if case.spec.handles_missing and case.spec.input == "table":
         yield check_missing_values
     if case.spec.handles_categorical and case.spec.input == "table":

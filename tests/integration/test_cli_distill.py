@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pty
+import re
 import subprocess
 import sys
 import zipfile
@@ -19,7 +20,7 @@ import pytest
 import kdcore
 from kdcore.__main__ import main
 
-QUICK = ("--teacher-param", "n_estimators=20", "-q")
+QUICK = ("--teacher-param", "n_estimators=20", "--recipe", "plain", "-q")
 
 #: The keys of design and documentation; those in MORE came later, none may go.
 KEYS = {
@@ -37,21 +38,29 @@ KEYS = {
 }
 
 MORE = {
-    "": "parity seed notes",
-    "teacher": "cached",
+    "": "parity seed notes selection",
+    "teacher": "cached weights",
     "plain": "fidelity fit_seconds",
-    "verdict": "reason",
-    "seconds": "read fit_plain evaluate bundle latency",
+    "recipe": "name rows rows_quality calibration structure params trials",
+    "verdict": "reason over_encoded compile_teacher",
+    "seconds": "read select tune validate fit_plain evaluate bundle latency",
 }
 
-#: What later issues fill.
+#: There only when the distilled student has an encoding of its own.
+ENCODED = {"plain_encoded": "name metrics fidelity fit_seconds", "seconds": "fit_plain_encoded"}
+
+#: What a textbook distillation has nothing to say of, and what later issues fill.
 NULLS = (
     "plain_encoded",
+    "selection",
     "report",
     "recipe.augment",
+    "recipe.rows",
+    "recipe.rows_quality",
+    "recipe.structure",
     "recipe.selector",
     "recipe.max_features",
-    "latency_us.compiled_teacher",
+    "verdict.over_encoded",
 )
 
 
@@ -106,21 +115,25 @@ def strict_json(text: str) -> Any:
 )
 def test_programs_find_every_key_and_null_where_there_is_nothing(capsys, task, student):
     mixed(task).to_csv("data.csv", index=False)
-    result = strict_json(
-        run(capsys, "distill", "data.csv", "-t", "target", "--student", student, *QUICK, "--json")[
-            0
-        ]
-    )
-    for part in KEYS.keys() | MORE.keys():
-        there = result[part] if part else result
-        assert set(there) == {*KEYS.get(part, "").split(), *MORE.get(part, "").split()}, part
-    for path in NULLS:
-        value = result
-        for key in path.split("."):
-            value = value[key]
-        assert value is None, path
-    assert (result["classes"] is None) == (task == "regression")
-    assert result["verdict"]["metric"] == ("rmse" if task == "regression" else "log_loss")
+    arguments = ["distill", "data.csv", "-t", "target", "--student", student, *QUICK, "--json"]
+    documented = Path(__file__).parents[2] / "docs/reference/cli.md"
+    words = set(re.findall(r"`(\w+)`", documented.read_text(encoding="utf-8")))
+    for recipe in ("plain", "fast"):
+        result = strict_json(run(capsys, *arguments, "--recipe", recipe)[0])
+        encoded = ENCODED if result["plain_encoded"] else {}
+        for part in KEYS.keys() | MORE.keys() | encoded.keys():
+            there = result[part] if part else result
+            expected = {w for keys in (KEYS, MORE, encoded) for w in keys.get(part, "").split()}
+            assert set(there) == expected, part
+            assert set(there) <= words, "not documented"
+        if recipe == "plain":
+            for path in NULLS:
+                value = result
+                for key in path.split("."):
+                    value = value[key]
+                assert value is None, path
+        assert (result["classes"] is None) == (task == "regression")
+        assert result["verdict"]["metric"] == ("rmse" if task == "regression" else "log_loss")
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -130,8 +143,9 @@ def test_every_student_gives_true_numbers_on_mixed_columns(capsys, task, student
         student = "ridge" if task == "regression" else "logistic_regression"
     mixed(task).to_parquet("data.parquet")
     out, err = run(
-        capsys, "distill", "data.parquet", "-t", "target", "--student", student, *QUICK, "--json"
-    )
+        capsys, "distill", "data.parquet", "-t", "target", "--student", student, *QUICK, "--json",
+        "--recipe", "fast",
+    )  # fmt: skip
     assert err == ""
     result = strict_json(out)
     assert result["task"] == task
@@ -192,7 +206,7 @@ def test_the_metrics_are_those_of_the_saved_student_on_the_test_file(capsys):
 def test_a_student_that_lacks_the_task_is_replaced_and_the_user_is_told(capsys):
     mixed("regression").to_csv("data.csv", index=False)
     arguments = ["distill", "data.csv", "-t", "target", "--student", "logistic_regression"]
-    out, err = run(capsys, *arguments, "--json", "--teacher-param", "n_estimators=5")
+    out, err = run(capsys, *arguments, "--json", *QUICK[:-1])
     result = json.loads(out)
     assert result["student"]["name"] == result["plain"]["name"] == "ridge"
     assert err.startswith("Note: ")
@@ -265,6 +279,7 @@ def test_bit_identical_parameters_in_python_whatever_the_jobs(task, student):
             student=student,
             # With rows drawn at random, so that the seed must reach every fit.
             teacher_params={"n_estimators": 20, "subsample": 0.7},
+            recipe="plain",
             random_state=seed,
             n_jobs=jobs,
         )
@@ -290,7 +305,7 @@ def test_another_seed_draws_other_rows_even_where_the_table_is_the_same(capsys):
 def test_the_table_shows_teacher_plain_and_distilled_with_a_verdict(capsys):
     mixed("multiclass").to_csv("data.csv", index=False)
     arguments = ["distill", "data.csv", "-t", "target", "--student", "decision_tree"]
-    out, err = run(capsys, *arguments, "--teacher-param", "n_estimators=5")
+    out, err = run(capsys, *arguments, *QUICK[:-1])
     lines = out.splitlines()
     first = [line.split()[0] for line in lines if line.strip()]
     assert [w for w in first if w in ("teacher", "plain", "distilled")] == [
@@ -311,10 +326,24 @@ def test_the_table_shows_teacher_plain_and_distilled_with_a_verdict(capsys):
     assert saved.is_file()
 
 
+def test_what_an_encoding_alone_achieves_has_a_row_of_its_own(capsys):
+    mixed("binary").to_csv("data.csv", index=False)
+    arguments = ["distill", "data.csv", "-t", "target", "--encoder", "teacher_bins", *QUICK]
+    out, _ = run(capsys, *arguments, "-o", "out")
+    first = [line.split()[0] for line in out.splitlines() if line.strip()]
+    rows = [w for w in first if w in ("teacher", "plain", "same", "distilled")]
+    assert rows == ["teacher", "plain", "same", "distilled"]
+    result = strict_json(Path("out/result.json").read_text())
+    assert result["recipe"]["encoder"] == "teacher_bins"
+    assert result["plain_encoded"]["metrics"] != result["plain"]["metrics"]
+    low, high = result["verdict"]["over_encoded"]["ci95"]
+    assert low <= result["verdict"]["over_encoded"]["gain"] <= high
+
+
 def test_the_table_of_a_regression_shows_its_own_metrics(capsys):
     mixed("regression").to_csv("data.csv", index=False)
     arguments = ["distill", "data.csv", "-t", "target", "--student", "decision_tree"]
-    out, _ = run(capsys, *arguments, "--teacher-param", "n_estimators=5")
+    out, _ = run(capsys, *arguments, *QUICK)
     heading = next(line for line in out.splitlines() if "RMSE" in line)
     for name in ("MAE", "R2", "R2 to t."):
         assert name in heading
@@ -350,7 +379,7 @@ def kd_on_a_terminal(*arguments: str) -> tuple[int, str, str]:
 def test_a_person_sees_progress_and_a_program_reads_clean_json(capsys):
     mixed("binary").to_csv("data.csv", index=False)
     arguments = ["distill", "data.csv", "-t", "target", "--json", "--no-cache"]
-    arguments += ["--teacher-param", "n_estimators=5"]
+    arguments += [*QUICK[:-1]]
     code, out, seen = kd_on_a_terminal(*arguments)
     assert code == 0
     assert strict_json(out)["task"] == "binary"
@@ -362,7 +391,7 @@ def test_a_person_sees_progress_and_a_program_reads_clean_json(capsys):
     assert seen == ""
 
 
-def test_without_a_terminal_a_real_run_says_nothing_but_its_result():
+def test_without_a_terminal_a_real_run_says_nothing_but_its_result_and_notes():
     """In its own process no test setting hides a library's warning."""
     mixed("multiclass").to_csv("data.csv", index=False)
     command = [sys.executable, "-m", "kdcore", "distill", "data.csv", "-t", "target", "--json"]
@@ -370,8 +399,12 @@ def test_without_a_terminal_a_real_run_says_nothing_but_its_result():
         [*command, "--teacher-param", "n_estimators=5"], capture_output=True, text=True
     )
     assert done.returncode == 0
-    assert done.stderr == ""
-    assert strict_json(done.stdout)["task"] == "multiclass"
+    result = strict_json(done.stdout)
+    assert result["task"] == "multiclass"
+    assert done.stderr == "".join(f"Note: {note}\n" for note in result["notes"])
+    # Unless told otherwise it compares its recipe with labels alone.
+    trials = {trial["name"] for trial in result["recipe"]["trials"]}
+    assert {"default", "plain"} <= trials
 
 
 def test_without_an_output_folder_nothing_is_lost_and_nothing_replaced(capsys):
@@ -456,8 +489,11 @@ def test_columns_may_have_any_names_and_categories_any_text(capsys):
     table = mixed("binary").rename(columns=names)
     table["city"] = table["city"].astype(object).replace({"Ulm": 'a=b, "c"', "Kiel": "ß\n2"})
     table.to_csv("data.csv", index=False)
-    out, _ = run(capsys, "distill", "data.csv", "-t", "target", "-o", "out", "--json", *QUICK)
-    result = json.loads(out)
+    # Encodings and synthetic rows see the names and texts too.
+    more = ["--encoder", "teacher_bins:pairs=5", "--augment", "2"]
+    arguments = ["distill", "data.csv", "-t", "target", "-o", "out", "--json", *QUICK, *more]
+    result = json.loads(run(capsys, *arguments)[0])
+    assert result["rows"]["augmented"] == 2 * result["rows"]["train"]
     assert result["student"]["features"] == [*list(names.values())[:3], "city", 'ü,"q"']
     assert result["parity"]["flipped"] == 0
     out, err = run(capsys, "predict", "out/student.kd", "data.csv")
@@ -470,6 +506,8 @@ def test_columns_without_any_value_or_any_difference_are_no_obstacle(capsys):
     table.to_csv("data.csv", index=False)
     for student in ("logistic_regression", "decision_tree", "xgboost"):
         arguments = ["distill", "data.csv", "-t", "target", "--student", student, "--json", *QUICK]
+        if student == "logistic_regression":
+            arguments += ["--encoder", "teacher_bins:pairs=5", "--augment", "2"]
         result = strict_json(run(capsys, *arguments)[0])
         assert math.isfinite(result["student"]["metrics"]["log_loss"])
         assert result["columns"] == 8
@@ -480,7 +518,7 @@ def test_a_few_rows_give_numbers_or_null_but_never_nan(capsys):
     table.to_csv("train.csv", index=False)
     table.head(1).to_csv("test.csv", index=False)
     arguments = ["distill", "train.csv", "-t", "target", "--test", "test.csv", "--json", *QUICK]
-    result = strict_json(run(capsys, *arguments, "--student", "ridge")[0])
+    result = strict_json(run(capsys, *arguments, "--student", "ridge", "--recipe", "auto")[0])
     assert result["rows"]["test"] == 1
     assert result["student"]["metrics"]["r2"] is None
     assert math.isfinite(result["student"]["metrics"]["rmse"])

@@ -94,12 +94,16 @@ REGRESSION_STUDENTS = ("ridge", "decision_tree", "xgboost")
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_cross_validation_of_a_classifier(student: str, task: str) -> None:
     data = tiny_data(task, labels="text" if task == "multiclass" else "gaps", n_rows=240)
-    scores = cross_val_score(classifier(student), data.X, data.y, cv=3, error_score="raise")
-    assert scores.mean() > 0.65
-    losses = cross_val_score(
-        classifier(student), data.X, data.y, cv=3, scoring="neg_log_loss", error_score="raise"
+    found = cross_validate(
+        classifier(student),
+        data.X,
+        data.y,
+        cv=3,
+        scoring=["accuracy", "neg_log_loss"],
+        error_score="raise",
     )
-    assert np.isfinite(losses).all()
+    assert found["test_accuracy"].mean() > 0.65
+    assert np.isfinite(found["test_neg_log_loss"]).all()
 
 
 @pytest.mark.parametrize("student", REGRESSION_STUDENTS)
@@ -380,17 +384,37 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_jobs(student: str, task:
     if task == "regression":
         kind, teacher = DistillationRegressor, boosted_regressor(subsample=0.7, random_state=None)
         student = "ridge" if student == "logistic_regression" else student
+    model = kind(teacher=teacher, student=student, recipe="plain")
     found = {
         (jobs, seed): parameters(
-            kind(teacher=teacher, student=student, n_jobs=jobs, random_state=seed).fit(
-                data.X, data.y
-            )
+            clone(model).set_params(n_jobs=jobs, random_state=seed).fit(data.X, data.y)
         )
         for jobs, seed in ((1, 0), (2, 0), (1, 1), (2, 1))
     }
     assert found[1, 0] == found[2, 0]
     assert found[1, 1] == found[2, 1]
     assert found[1, 0] != found[1, 1]
+
+
+@pytest.mark.parametrize("recipe", ["fast", "auto"])
+@pytest.mark.parametrize(
+    ("task", "student"),
+    [("binary", "logistic_regression"), ("multiclass", "decision_tree"), ("regression", "ridge")],
+)
+def test_recipes_give_the_same_bits_whatever_the_jobs(task: str, student: str, recipe: str) -> None:
+    """Tuning, synthetic rows, encodings and the choice among recipes are all seeded."""
+    data = tiny_data(task, n_rows=160)
+    kind: Any = DistillationClassifier
+    teacher: Any = boosted(subsample=0.7, random_state=None)
+    if task == "regression":
+        kind, teacher = DistillationRegressor, boosted_regressor(subsample=0.7, random_state=None)
+    model = kind(teacher=teacher, student=student, recipe=recipe, augment=2, folds=3)
+    one, two = (clone(model).set_params(n_jobs=n).fit(data.X, data.y) for n in (1, 2))
+    assert parameters(one) == parameters(two)
+    first, second = one.report_.to_dict(), two.report_.to_dict()
+    for report in (first, second):
+        assert set(report.pop("seconds")) == {"label", "fit", "total"}
+    assert first == second
 
 
 def test_the_report_says_what_happened() -> None:

@@ -62,6 +62,9 @@ class LinearTeacher(Made):
             pairs=tuple(pairs),
         )
 
+    def contributions(self, X):
+        return np.ones(len(self.schema_.columns))
+
 
 class HealthyTeacher(LinearTeacher, ClassifierTeacher):
     tasks = ("binary", "multiclass")
@@ -150,6 +153,13 @@ class TeacherOfUnknownColumns(OneTask):
 
     def structure(self):
         return TeacherStructure(pairs=(("f0", "f1", 1.0),))
+
+
+class ContributionsOfEncodedColumns(OneTask):
+    breaks = "check_contributions"
+
+    def contributions(self, X):
+        return np.ones(len(self.schema_.columns) + 1)
 
 
 BROKEN = [

@@ -14,6 +14,7 @@ from kdcore import SoftTargets
 from kdcore.bundle import pack
 from kdcore.errors import FitError, KDError, ParameterError
 from kdcore.losses import KL, Blend, LogitMSE
+from kdcore.registry import default_registry
 from kdcore.targets import softmax
 from kdcore.testing import tiny_data, tiny_targets
 from kdcore_torch import adapt_autograd, load_teacher
@@ -52,7 +53,9 @@ def data():
     return tiny_data("multiclass", content="numbers", n_rows=300)
 
 
-@pytest.mark.parametrize("module", [small, Residual, "kdcore_torch.layers:nn.Linear"], ids=str)
+@pytest.mark.parametrize(
+    "module", [small, Residual, "kdcore_torch.layers:nn.Linear"], ids=["function", "class", "text"]
+)
 def test_a_users_network_learns_from_a_teacher(data, module):
     fresh = tiny_data("multiclass", content="numbers", seed=1)
     student = clone(TorchMLPClassifier(module=module, **FAST)).fit(data.X, tiny_targets(data))
@@ -217,6 +220,19 @@ def test_a_regression_prepared_once_changes_no_bit(monkeypatch):
     fast = fit()
     monkeypatch.setattr(BatchTargets, "prepare", lambda *args: None)
     assert (fit() == fast).all()
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_losses_stay_on_the_device_of_the_logits(task):
+    """On a GPU a target that is left on the CPU ends the training; "meta" stands in for one."""
+    targets = tiny_targets(tiny_data(task))
+    specs = default_registry().specs("loss").values()
+    for spec in specs:
+        if task in spec.tasks:
+            logits = torch.zeros(*targets.teacher.shape, device="meta")
+            loss = default_registry().create("loss", spec.name, alpha=0.5, temperature=1.0)
+            _, grad = loss.value_and_grad(logits, targets)
+            assert (grad.device.type, grad.shape) == ("meta", logits.shape), spec.name
 
 
 @pytest.fixture

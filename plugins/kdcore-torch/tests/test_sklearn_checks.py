@@ -12,7 +12,7 @@ from kdcore_torch.teachers import (
 )
 
 # scikit-learn's tables have any number of columns, which are signals then.
-ROW = {"img_size": "row", "max_shift": 0, "max_iter": 60, "channels": (8,)}
+ROW = {"img_size": "row", "max_shift": 0, "max_iter": 120, "channels": (8,)}
 MODELS = [
     TorchMLPClassifier(max_iter=100),
     TorchMLPRegressor(max_iter=100),

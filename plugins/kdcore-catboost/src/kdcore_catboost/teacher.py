@@ -10,7 +10,7 @@ from catboost import CatBoostClassifier, CatBoostRegressor, Pool
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
 from kdcore.parameters import number, require, whole
-from kdcore.teachers import stopping_rows
+from kdcore.teachers import mean_sizes, stopping_rows
 from kdcore_catboost.frames import categorical_names, require_variation, with_texts
 from kdcore_catboost.splits import structure_of_model
 from kdcore_catboost.trees import model_to_onnx
@@ -182,6 +182,13 @@ class _CatBoostTeacher:
         """ONNX model from raw columns to probabilities or values; KDError where there is none."""
         classes = getattr(self, "classes_", ())
         return model_to_onnx(self.model_, self.schema_, len(classes))
+
+    def contributions(self, X: Any) -> np.ndarray:
+        """Mean size (p,) of each raw column's contributions to the margin (TreeSHAP)."""
+        frame = with_texts(self.schema_.canonical(X))
+        rows = Pool(frame, cat_features=self.model_.get_cat_feature_indices())
+        told = self.model_.get_feature_importance(rows, type="ShapValues")
+        return mean_sizes(told, frame.shape[1])
 
 
 class CatBoostTeacherClassifier(_CatBoostTeacher, ClassifierTeacher):

@@ -12,7 +12,7 @@ from lightgbm import LGBMClassifier, LGBMRegressor, early_stopping
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
 from kdcore.parameters import number, require, whole
-from kdcore.teachers import stopping_rows
+from kdcore.teachers import mean_sizes, stopping_rows
 from kdcore_lightgbm.splits import structure_of_booster
 from kdcore_lightgbm.trees import booster_to_onnx
 
@@ -194,6 +194,12 @@ class _LightGBMTeacher:
     def to_onnx(self) -> Any:
         """ONNX model from raw columns to probabilities or values; KDError where there is none."""
         return booster_to_onnx(self.model_.booster_, self.schema_)
+
+    def contributions(self, X: Any) -> np.ndarray:
+        """Mean size (p,) of each raw column's contributions to the margin (TreeSHAP)."""
+        frame = named(self.schema_.canonical(X))
+        told = self.model_.predict(frame, pred_contrib=True)
+        return mean_sizes(told, frame.shape[1])
 
 
 class LightGBMTeacherClassifier(_LightGBMTeacher, ClassifierTeacher):

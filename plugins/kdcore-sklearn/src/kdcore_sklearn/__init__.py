@@ -23,7 +23,7 @@ def kd_students() -> Iterable[StudentSpec]:
         counterpart="ridge",
         recipe=StudentRecipe(
             encoder="teacher_bins:pairs=20",
-            augment=10,
+            augment=5,
             params={"C": 1.0, "max_iter": 150},
             tune={"C": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)},
         ),
@@ -38,7 +38,7 @@ def kd_students() -> Iterable[StudentSpec]:
         counterpart="logistic_regression",
         recipe=StudentRecipe(
             encoder="teacher_bins:pairs=20",
-            augment=10,
+            augment=5,
             params={"l2": 1.0},
             tune={"l2": (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)},
         ),

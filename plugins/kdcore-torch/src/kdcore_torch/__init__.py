@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from kdcore import StudentSpec, TeacherSpec, hookimpl
+from kdcore import StudentRecipe, StudentSpec, TeacherSpec, hookimpl
 
 if TYPE_CHECKING:
     from kdcore_torch.losses import adapt_autograd as adapt_autograd
@@ -51,6 +51,7 @@ def kd_students() -> Iterable[StudentSpec]:
         uses_gradient=True,
         encoder="standard",
         exports=("onnx",),
+        recipe=StudentRecipe(encoder="teacher_bins", augment=10, params={"early_stopping": False}),
     )
     yield StudentSpec(
         name="pytorch_cnn",
@@ -61,6 +62,7 @@ def kd_students() -> Iterable[StudentSpec]:
         encoder="ordinal",
         exports=("onnx",),
         input="image",
+        recipe=StudentRecipe(augment=5, params={"early_stopping": False}),
     )
 
 

@@ -58,7 +58,7 @@ class _CNNStudent(TorchStudent, Convolutional):
         As in ``pytorch_mlp``.
     """.replace("{pictures}", PICTURES),
         rate=0.01,
-        steps=2000,
+        steps=1000,
         l2=0.2,
         stopping="auto",
     )
@@ -78,7 +78,7 @@ class _CNNStudent(TorchStudent, Convolutional):
         learning_rate_init: float = 0.01,
         schedule: str = "cosine",
         batch_size: int | str = "auto",
-        max_iter: int = 2000,
+        max_iter: int = 1000,
         l2: float = 0.2,
         clip: float | None = 1.0,
         averaging: float = 0.99,

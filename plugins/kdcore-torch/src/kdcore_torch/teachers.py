@@ -162,7 +162,7 @@ class _CNNTeacher(Convolutional):
         The fitted network of rows of pixels.
     """.replace("{pictures}", PICTURES),
         rate=0.01,
-        steps=1500,
+        steps=1000,
         l2=0.2,
         stopping=True,
     )
@@ -184,7 +184,7 @@ class _CNNTeacher(Convolutional):
         learning_rate_init: float = 0.01,
         schedule: str = "cosine",
         batch_size: int | str = "auto",
-        max_iter: int = 1500,
+        max_iter: int = 1000,
         l2: float = 0.2,
         clip: float | None = 1.0,
         averaging: float = 0.99,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from xgboost import XGBClassifier, XGBRegressor
+from xgboost import DMatrix, XGBClassifier, XGBRegressor
 from xgboost.callback import EarlyStopping
 
 from kdcore import ClassifierTeacher, RegressorTeacher
 from kdcore.errors import ParameterError
 from kdcore.parameters import number, require, whole
-from kdcore.teachers import stopping_rows
+from kdcore.teachers import mean_sizes, stopping_rows
 from kdcore_xgboost.trees import booster_to_onnx, structure_of_booster
 
 if TYPE_CHECKING:
@@ -152,6 +152,13 @@ class _XGBoostTeacher:
     def to_onnx(self) -> Any:
         """ONNX model from raw columns to probabilities or values; KDError where there is none."""
         return booster_to_onnx(self.model_.get_booster(), self.schema_)
+
+    def contributions(self, X: Any) -> np.ndarray:
+        """Mean size (p,) of each raw column's contributions to the margin (TreeSHAP)."""
+        frame = named(self.schema_.canonical(X))
+        rows = DMatrix(frame, enable_categorical=True, nthread=self.n_jobs)
+        told = self.model_.get_booster().predict(rows, pred_contribs=True)
+        return mean_sizes(told, frame.shape[1])
 
 
 class XGBoostTeacherClassifier(_XGBoostTeacher, ClassifierTeacher):
