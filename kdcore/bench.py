@@ -14,7 +14,7 @@ import numpy as np
 from kdcore.columns import category_keys, numeric_values
 from kdcore.compiled import compile_teacher
 from kdcore.deployed import labelled_rows
-from kdcore.errors import DataError, KDError
+from kdcore.errors import KDError, ParameterError
 from kdcore.given import input_for
 from kdcore.latency import spread, throughput
 from kdcore.runtime import load
@@ -59,6 +59,7 @@ def bench(
     teacher: str | None = None,
     teacher_params: Mapping[str, Any] | None = None,
     target: str | None = None,
+    save_teacher: str | Path | None = None,
     threads: int = 1,
     seconds: float = 1.0,
     random_state: int = 0,
@@ -75,6 +76,9 @@ def bench(
     teacher_params : mapping, optional
     target : str, optional
         Column of the labels, for the teacher; by default the one that the student was made for.
+    save_teacher : str or Path, optional
+        Where to write the compiled teacher, as a bundle to deploy; it is fitted to all labelled
+        rows of the data. Without it, it is made for the measurement only.
     threads : int, default=1
         Of ONNX Runtime; the teacher has its own parameter ``n_jobs``.
     seconds : float, default=1.0
@@ -103,8 +107,11 @@ def bench(
     else:
         frame, y, target = labelled_rows(model, data, target)
         frame = frame.loc[y.index]
-    if teacher is None and teacher_params:
-        raise DataError("parameters of a teacher were given, but no teacher; name one.")
+    if teacher is None and (teacher_params or save_teacher is not None):
+        raise ParameterError(
+            "--teacher-param or --save-teacher was given (teacher_params, save_teacher), but no "
+            "teacher; name one by teacher (--teacher)."
+        )
     found: dict[str, Any] = {
         "rows": len(frame),
         "batch": min(_BATCH, len(frame)),
@@ -119,7 +126,7 @@ def bench(
     table = labeled(frame, target, task=model.task)
     source = resolve_source(teacher, table, params=teacher_params, random_state=random_state)
     if source.refit is None:
-        raise DataError(f"the teacher {teacher!r} cannot be fitted here; give a name.")
+        raise ParameterError(f"the teacher {teacher!r} cannot be fitted here; give a name.")
     fitted = source.refit(table)
     rows = input_for(fitted, table)
     ask = fitted.predict if table.classes is None else fitted.predict_proba
@@ -135,10 +142,12 @@ def bench(
     try:
         packed = compile_teacher(fitted, rows.head(_BATCH), name=source.name)
     except KDError as error:
+        if save_teacher is not None:
+            raise
         notes.append(f"no compiled teacher: {error}")
         return found
     with tempfile.TemporaryDirectory(prefix="kdcore-") as folder:
-        path = Path(folder, "teacher.kd")
+        path = Path(folder, "teacher.kd") if save_teacher is None else Path(save_teacher)
         packed.save(path)
         compiled = load(path, threads=threads)
         found["compiled_teacher"] = _bundle_costs(path, compiled, frame, threads, seconds)

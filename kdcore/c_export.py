@@ -40,11 +40,11 @@ _TEST = """
 int kd_self_test(void) {
   int row, j, wrong = 0;
   for (row = 0; row < %(rows)d; row++) {
-    float output[KD_OUTPUTS];
+    float output[KDCORE_OUTPUTS];
     int bad = 0;
     kd_predict(&test_numeric[row * %(p)d], &test_categorical[row * %(c)d], output);
-    for (j = 0; j < KD_OUTPUTS; j++) {
-      const double wanted = test_output[row * KD_OUTPUTS + j];
+    for (j = 0; j < KDCORE_OUTPUTS; j++) {
+      const double wanted = test_output[row * KDCORE_OUTPUTS + j];
       const double size = fabs(wanted) > 1 ? fabs(wanted) : 1;
       if (!(fabs(output[j] - wanted) <= %(tolerance)s * size)) bad = 1;
     }
@@ -53,7 +53,7 @@ int kd_self_test(void) {
   return wrong;
 }
 
-#ifdef KD_SELF_TEST
+#ifdef KDCORE_SELF_TEST
 #include <stdio.h>
 int main(void) {
   const int wrong = kd_self_test();
@@ -125,19 +125,19 @@ def _head(manifest: dict[str, Any], numbers: list[Column], texts: list[Column]) 
         f"{__version__}.",
         "",
         "   void kd_predict(const float *numeric, const char *const *categorical, float *output);",
-        "     numeric: KD_NUMERIC numbers, NAN where missing; categorical: KD_CATEGORICAL texts in",
-        '     UTF-8, NULL or "" where missing; output: KD_OUTPUTS '
+        "     numeric: KDCORE_NUMERIC numbers, NAN where missing; categorical: KDCORE_CATEGORICAL texts",
+        '     in UTF-8, NULL or "" where missing; output: KDCORE_OUTPUTS '
         + ("values." if classes is None else "probabilities, in the order of kd_classes."),
         "   int kd_self_test(void);  built-in rows whose prediction differs: 0 if well",
         "",
-        "   Test it:  cc -std=c99 -O2 -ffp-contract=off -DKD_SELF_TEST student.c -lm && ./a.out",
+        "   Test:  cc -std=c99 -O2 -ffp-contract=off -DKDCORE_SELF_TEST student.c -lm && ./a.out",
         "",
     ]
     for title, columns in (("numeric", numbers), ("categorical", texts)):
         lines += [f"   {title}[{i}]  {comment(c.name)}" for i, c in enumerate(columns)]
     lines += ["*/", "#include <math.h>", "#include <string.h>", ""]
-    lines += [f"#define KD_NUMERIC {len(numbers)}", f"#define KD_CATEGORICAL {len(texts)}"]
-    lines.append(f"#define KD_OUTPUTS {outputs}")
+    lines += [f"#define KDCORE_NUMERIC {len(numbers)}", f"#define KDCORE_CATEGORICAL {len(texts)}"]
+    lines.append(f"#define KDCORE_OUTPUTS {outputs}")
     for title, shown in (
         ("kd_numeric", [c.name for c in numbers]),
         ("kd_categorical", [c.name for c in texts]),
@@ -156,10 +156,10 @@ def _best(bundle: Bundle) -> list[str]:
         "",
         "/* Position of the most probable class in kd_classes. */",
         "int kd_predict_class(const float *numeric, const char *const *categorical) {",
-        "  float output[KD_OUTPUTS];",
+        "  float output[KDCORE_OUTPUTS];",
         "  int i, best = 0;",
         "  kd_predict(numeric, categorical, output);",
-        "  for (i = 1; i < KD_OUTPUTS; i++) if (output[i] > output[best]) best = i;",
+        "  for (i = 1; i < KDCORE_OUTPUTS; i++) if (output[i] > output[best]) best = i;",
         "  return best;",
         "}",
     ]

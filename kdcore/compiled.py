@@ -152,6 +152,6 @@ def compile_instead(
     return (
         f"compile the teacher instead: ONNX Runtime answers one row of it in "
         f"{run.compiled['single']:.0f} us, the student in {student_time:.0f} us, and its {metric} "
-        f"is lower by {gain:.3g} (95 % interval {low:+.3g} to {high:+.3g}); see "
-        "kdcore.compiled.compile_teacher."
+        f"is lower by {gain:.3g} (95 % interval {low:+.3g} to {high:+.3g}); "
+        "kd bench --save-teacher and kdcore.compiled.compile_teacher write it."
     )

@@ -71,6 +71,10 @@ def test_the_student_alone_and_beside_its_teacher(saved, capsys):
             assert 2**24 < found[role]["peak_bytes"] < 2**29
         assert found["compiled_teacher"]["name"] == "sets"
         assert found["rows"] == len(saved)
+        assert main([*command, "--save-teacher", "t.kd", "--quiet"]) == 0
+        assert kdcore.load("t.kd").manifest["role"] == "teacher"
+        assert main([*command, "--save-teacher", "t.kd"]) == 1
+        assert "use --force" in capsys.readouterr().err
         assert main(command) == 0
         lines = capsys.readouterr().out.splitlines()
         assert [line.split("  ")[0] for line in lines[1:]] == [
@@ -93,7 +97,10 @@ def test_a_teacher_that_cannot_be_compiled_is_noted(saved, capsys, monkeypatch):
     with kdcore.register(spec):
         command = ["bench", "s.kd", "rows.parquet", "--teacher", "sets", "--seconds", "0.01"]
         assert main([*command, "--json"]) == 0
-    out, err = capsys.readouterr()
+        assert main([*command, "--save-teacher", "t.kd", "--json"]) == 1
+        out, err = capsys.readouterr()
+        assert out.count("\n") > 5
+        assert "must define to_onnx" in err.splitlines()[-1]
     assert json.loads(out)["compiled_teacher"] is None
     assert "no compiled teacher" in err
 

@@ -26,7 +26,7 @@ from kdcore.testing import tiny_data
 
 STRICT = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-ffp-contract=off"]
 #: A read beyond an array or an undefined shift ends the program.
-CHECKED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DKD_SELF_TEST"]
+CHECKED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DKDCORE_SELF_TEST"]
 
 
 class Linear(SoftmaxStudent):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from kdcore.cli.common import echo_json, table_lines
 from kdcore.cli.options import teacher_options
+from kdcore.errors import KDError
 
 __all__ = ["bench_command"]
 
@@ -22,6 +24,12 @@ __all__ = ["bench_command"]
     metavar="COL",
     help="Column of the labels, for a teacher; the student's own unless given.",
 )
+@click.option(
+    "--save-teacher",
+    metavar="FILE",
+    help="Also write the compiled teacher, fitted to all labelled rows of DATA, as a bundle.",
+)
+@click.option("--force", is_flag=True, help="Replace that file if it exists.")
 @click.option(
     "--threads",
     type=click.IntRange(1, 1024),
@@ -51,6 +59,8 @@ def bench_command(
     teacher: str | None,
     teacher_params: dict[str, Any],
     target: str | None,
+    save_teacher: str | None,
+    force: bool,
     threads: int,
     seconds: float,
     seed: int,
@@ -66,7 +76,10 @@ def bench_command(
     Examples:
       kd bench out/student.kd adult.parquet
       kd bench out/student.kd adult.parquet --teacher xgboost --json
+      kd bench out/student.kd adult.parquet --teacher xgboost --save-teacher teacher.kd
     """
+    if save_teacher is not None and Path(save_teacher).exists() and not force:
+        raise KDError(f"the output '{save_teacher}' exists; use --force to replace it.")
     from kdcore.bench import bench
 
     found = bench(
@@ -75,6 +88,7 @@ def bench_command(
         teacher=teacher,
         teacher_params=teacher_params,
         target=target,
+        save_teacher=save_teacher,
         threads=threads,
         seconds=seconds,
         random_state=seed,
