@@ -125,7 +125,8 @@ def _head(manifest: dict[str, Any], numbers: list[Column], texts: list[Column]) 
         f"{__version__}.",
         "",
         "   void kd_predict(const float *numeric, const char *const *categorical, float *output);",
-        "     numeric: KDCORE_NUMERIC numbers, NAN where missing; categorical: KDCORE_CATEGORICAL texts",
+        "     numeric: KDCORE_NUMERIC numbers, NAN where missing;",
+        "     categorical: KDCORE_CATEGORICAL texts",
         '     in UTF-8, NULL or "" where missing; output: KDCORE_OUTPUTS '
         + ("values." if classes is None else "probabilities, in the order of kd_classes."),
         "   int kd_self_test(void);  built-in rows whose prediction differs: 0 if well",
