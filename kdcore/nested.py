@@ -82,9 +82,7 @@ def part_of(lesson: Lesson, random_state: int) -> Lesson:
         labels=replace(labels, values=labels.values[inside]),
         held=labels.values[outside],
     )
-    part = Lesson(_split(lesson.data, inside, outside), run, random_state)
-    part._kept["structure"] = lesson.structure
-    return part
+    return Lesson(_split(lesson.data, inside, outside), run, random_state, whole=lesson)
 
 
 def _plan(data: Data, random_state: int) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdcore.calibration import Calibration
+from kdcore.encoders import make_encoder
 from kdcore.errors import FitError, KDError
 from kdcore.given import raw_like
 from kdcore.labels import teacher_output
@@ -50,12 +51,15 @@ class Lesson:
         Of synthetic rows.
     measure : bool, default=False
         Whether to take the quality of synthetic rows, see `quality`.
+    whole : Lesson, optional
+        The lesson of which this is a part: it has the same structure.
     """
 
     data: Data
     run: TeacherRun
     random_state: int
     measure: bool = False
+    whole: Lesson | None = None
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -80,6 +84,8 @@ class Lesson:
     @property
     def structure(self) -> TeacherStructure | None:
         """What the teacher's trees tell of the columns; None where it does not expose them."""
+        if self.whole is not None:
+            return self.whole.structure
         if "structure" not in self._kept:
             self._kept["structure"] = structure_of(self.teacher)
         return self._kept["structure"]
@@ -95,13 +101,12 @@ class Lesson:
         return self._kept["teacher"]
 
     def plain_targets(self) -> SoftTargets:
-        """Labels alone, with the teacher's structure for encoders that borrow from it."""
+        """Labels alone."""
         train = self.data.train
         return SoftTargets(
             labels=self.labels,
             sample_weight=train.sample_weight,
             classes=train.classes,
-            structure=self.structure,
         )
 
     def transfer_set(self, recipe: Recipe) -> tuple[Any, SoftTargets]:
@@ -149,7 +154,6 @@ class Lesson:
             sample_weight=train.sample_weight,
             classes=classes,
             provenance=run.labels.provenance,
-            structure=self.structure,
         )
         if extra is not None and run.unlabeled is not None:
             X, targets = join_unlabeled(X, targets, extra.X, calibrate(run.unlabeled))
@@ -205,6 +209,8 @@ def fit_student(
     if recipe.encoder is not None:
         estimator.set_params(encoder=recipe.encoder)
     X, targets = lesson.transfer_set(recipe)
+    if getattr(make_encoder(estimator.encoder), "uses_structure", False):
+        targets = targets.with_structure(lesson.structure)
     try:
         return estimator.fit(X, targets)
     except KDError:

@@ -197,6 +197,12 @@ class SoftTargets:
             classes=self.classes,
         )
 
+    def with_structure(self, structure: TeacherStructure | None) -> SoftTargets:
+        """The same targets, with what the teacher's trees tell of the columns."""
+        other = object.__new__(SoftTargets)
+        vars(other).update({**vars(self), "structure": structure})
+        return other
+
     def take(self, rows: np.ndarray | slice) -> SoftTargets:
         """The targets of the given row positions (or boolean mask, or slice).
 

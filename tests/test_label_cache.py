@@ -69,7 +69,8 @@ class TestTheCache:
             teacher="counted",
             student=SoftmaxStudent(),
             cache=cache,
-            **options,
+            # Without further labels for comparing recipes.
+            **{"recipe": "fast", **options},
         )
 
     def test_a_second_student_costs_no_fit_and_gets_the_same_bits(self, counted, cache):

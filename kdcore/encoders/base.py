@@ -33,6 +33,8 @@ class Encoder(TransformerMixin, BaseEstimator):
         The same, except in columns that are made of two raw columns: there, the second one.
     """
 
+    #: Whether `fit` looks at ``SoftTargets.structure``, which takes a fitted teacher.
+    uses_structure: ClassVar[bool] = False
     #: Least value of each parameter that is a whole number.
     _counts: ClassVar[Mapping[str, int]] = {}
 

@@ -69,6 +69,8 @@ class TeacherBinsEncoder(PiecewiseLinearEncoder):
         "pair_steps": 1,
     }
 
+    uses_structure = True
+
     def __init__(
         self,
         *,
