@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -190,7 +191,7 @@ def resolve_student(
         if is_classifier(student) != (task != "regression"):
             raise ParameterError(f"the student {name} cannot do the task {task}.")
         estimator = clone(student)
-        best, own = _known_recipe(estimator, task)
+        best, own = _known_recipe(estimator, task), _set_by_hand(estimator)
     given = {k: v for k, v in (recipe or {}).items() if v is not None}
     apply_params(estimator, params, "student", name)
     apply_params(estimator, given, "student", name)
@@ -218,23 +219,22 @@ def resolve_student(
     return Resolved(name, estimator, note, plain, best, own)
 
 
-def _known_recipe(student: Student, task: str) -> tuple[StudentRecipe | None, frozenset[str]]:
-    """The recipe of a student given as an object, and the parameters that its maker has set.
-
-    It is that of the registered student of the same class.
-    """
+def _known_recipe(student: Student, task: str) -> StudentRecipe | None:
+    """The recipe of a student given as an object: that of the registered student of its class."""
     for name, spec in default_registry().specs("student").items():
         same_module = spec.factory.partition(":")[0] == type(student).__module__
         if not (same_module and spec.recipe is not None and task in spec.tasks):
             continue
-        usual = named_estimator("student", name, task)
-        if type(usual) is type(student):
-            defaults = usual.get_params(deep=False)
-            params = student.get_params(deep=False)
-            return spec.recipe, frozenset(
-                k for k, v in params.items() if repr(v) != repr(defaults[k])
-            )
-    return None, frozenset()
+        if type(named_estimator("student", name, task)) is type(student):
+            return spec.recipe
+    return None
+
+
+def _set_by_hand(student: Student) -> frozenset[str]:
+    """The parameters that are not what the constructor sets."""
+    usual = inspect.signature(type(student).__init__).parameters
+    params = student.get_params(deep=False)
+    return frozenset(k for k, v in params.items() if repr(v) != repr(usual[k].default))
 
 
 def _check(name: str, estimator: Any, role: str) -> None:

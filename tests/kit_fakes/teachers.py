@@ -173,4 +173,5 @@ BROKEN = [
     TeacherThatRefusesGaps,
     TeacherThatRefusesCategories,
     TeacherOfUnknownColumns,
+    ContributionsOfEncodedColumns,
 ]
