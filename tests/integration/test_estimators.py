@@ -445,7 +445,7 @@ def test_every_model_that_is_listed_can_be_used() -> None:
                     "teacher": (name, "decision_tree"),
                     "student": ("xgboost", name),
                 }[role]
-                model = kind(teacher=teacher, student=student, folds=2)
+                model = kind(teacher=teacher, student=student, folds=2, recipe="plain")
                 model.set_params(teacher__n_estimators=3) if teacher == "xgboost" else None
                 assert np.isfinite(model.fit(data.X, data.y).score(data.X, data.y)), (role, name)
 
