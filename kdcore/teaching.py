@@ -206,16 +206,21 @@ def teach(
         by_hand = not student.given.isdisjoint(("alpha", "temperature", "loss"))
         others = [r for r in _rivals(recipe, lesson) if r.teacher or not by_hand]
         lessons = _lessons(lesson, part, wishes, nested, (len(others) + 1) * clock["fit"], notes)
+        tried = recipe
         if any(one is part for one in lessons):
             others = [r for r in others if not r.teacher]
+            # The teacher that would label synthetic rows has seen the rows that judge.
+            tried = replace(recipe, name="soft labels", augment=0, params={})
         if others and lessons:
-            choice = choose(student, lessons, [recipe, *others], params)
+            choice = choose(student, lessons, [tried, *others], params)
+            if not choice.moved:
+                choice = replace(choice, recipe=recipe)
     clock.lap("validate")
     if choice.moved:
         distilled = fit(choice.recipe)
         clock.lap("fit")
     if choice.moved:
-        notes.append(_moved(recipe, choice))
+        notes.append(_moved(choice))
     if selection is not None:
         selection.mark(distilled)
     return Taught(
@@ -296,10 +301,11 @@ class _Laps(dict[str, float]):
         self._last = now
 
 
-def _moved(default: Recipe, choice: Choice) -> str:
+def _moved(choice: Choice) -> str:
+    base = choice.trials[0]
     trial = next(t for t in choice.trials if t["name"] == choice.recipe.name)
     return (
         f"on held-out training rows the recipe {choice.recipe.name!r} had a loss of "
-        f"{trial['loss']:.4g} and {default.name!r} {choice.trials[0]['loss']:.4g} (a gain of "
+        f"{trial['loss']:.4g} and {base['name']!r} {base['loss']:.4g} (a gain of "
         f"{trial['gain']:.2g} with a standard error of {trial['se']:.2g}), so it was used."
     )

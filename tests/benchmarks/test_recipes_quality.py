@@ -100,6 +100,8 @@ def test_gap_closed(show: Any, tmp_path: Path) -> None:
                  + f"{seconds / len(runs):6.1f}")  # fmt: skip
             assert all(r["parity"]["flipped"] == 0 for r in runs if r["parity"])
     for student, values in gaps.items():
+        if not values:
+            continue
         both = np.array(cells[student])
         plain, encoded = np.mean(both > -2, axis=0)
         show(
