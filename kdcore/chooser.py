@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdcore.evaluation import paired_gain
 from kdcore.recipe_fit import fit_student
 from kdcore.tuning import held_losses
 
@@ -68,23 +69,16 @@ def choose(
         )
         for r in recipes
     ]
-    weight = np.concatenate([_weight(lesson) for lesson in lessons])
+    weight = np.concatenate([lesson.data.held.weight for lesson in lessons])
     weight = weight / weight.sum()
     trials: list[dict[str, Any]] = []
     best, largest = 0, 0.0
     for i, (recipe, own) in enumerate(zip(recipes, losses, strict=True)):
         trial: dict[str, Any] = {"name": recipe.name, "loss": float(weight @ own)}
         if i:
-            difference = losses[0] - own
-            gain = float(weight @ difference)
-            error = float(np.sqrt((weight**2) @ (difference - gain) ** 2))
+            gain, error = paired_gain(losses[0], own, weight)
             trial |= {"gain": gain, "se": error}
             if gain > error and gain > largest:
                 best, largest = i, gain
         trials.append(trial)
     return Choice(recipes[best], trials, moved=best > 0)
-
-
-def _weight(lesson: Lesson) -> np.ndarray:
-    held = lesson.data.held
-    return np.ones(len(held)) if held.sample_weight is None else held.sample_weight

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kdcore.candidates import describe_error
+from kdcore.clock import Clock
 from kdcore.errors import KDError, ParameterError
 from kdcore.experiment import Progress
 from kdcore.given import GivenLabels
@@ -18,9 +19,9 @@ from kdcore.recipe_fit import Lesson
 from kdcore.resolve import resolve_student
 from kdcore.sources import resolve_source
 from kdcore.splits import Data, prepare
-from kdcore.student_run import Clock, run_student
+from kdcore.student_run import run_student
 from kdcore.teacher_run import run_teacher
-from kdcore.teaching import Wishes
+from kdcore.wishes import Wishes
 
 if TYPE_CHECKING:
     import pandas as pd

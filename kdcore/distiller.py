@@ -24,7 +24,8 @@ from kdcore.splits import Data
 from kdcore.students import labels_of, table_of, weights_of
 from kdcore.table import LabeledTable
 from kdcore.teacher_run import TeacherRun
-from kdcore.teaching import Wishes, teach
+from kdcore.teaching import teach
+from kdcore.wishes import Wishes
 
 __all__ = ["DistillationClassifier", "DistillationRegressor", "FitReport"]
 

@@ -10,6 +10,7 @@ __all__ = [
     "classification_metrics",
     "fidelity",
     "metrics",
+    "paired_gain",
     "regression_metrics",
     "row_losses",
 ]
@@ -36,6 +37,21 @@ def row_losses(output: np.ndarray, y: np.ndarray, classes: np.ndarray | None) ->
     codes = np.searchsorted(classes, y)
     picked = output[np.arange(len(y)), codes]
     return -np.log(np.clip(picked, _CLIP, 1.0))
+
+
+def paired_gain(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """How much smaller the second of two mean losses over the same rows is, and its standard error.
+
+    Parameters
+    ----------
+    first, second : arrays of shape (n,)
+        Row losses.
+    weight : array of shape (n,)
+        Row weights that sum to 1.
+    """
+    difference = first - second
+    gain = float(weight @ difference)
+    return gain, float(np.sqrt((weight**2) @ (difference - gain) ** 2))
 
 
 def metrics(

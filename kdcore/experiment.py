@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdcore.clock import Clock
 from kdcore.errors import ParameterError
 from kdcore.files import prepare_folder
 from kdcore.given import GivenLabels
@@ -15,9 +16,9 @@ from kdcore.resolve import resolve_student
 from kdcore.selection import ColumnWishes, either_budget
 from kdcore.sources import resolve_source
 from kdcore.splits import prepare
-from kdcore.student_run import BUNDLE_NAME, RESULT_NAME, Clock, DistillResult, run_student
+from kdcore.student_run import BUNDLE_NAME, RESULT_NAME, DistillResult, run_student
 from kdcore.teacher_run import run_teacher
-from kdcore.teaching import Deadline, Wishes
+from kdcore.wishes import Deadline, Wishes
 
 if TYPE_CHECKING:
     from kdcore.label_cache import LabelCache

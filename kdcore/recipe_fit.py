@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from kdcore.resolve import Resolved
     from kdcore.splits import Data
     from kdcore.structure import TeacherStructure
+    from kdcore.table import LabeledTable
     from kdcore.teacher_run import TeacherRun
 
-__all__ = ["Lesson", "fit_student"]
+__all__ = ["Lesson", "fit_student", "soft_targets"]
 
-#: Most synthetic rows: beyond, more rows cost time and teach nothing measurable.
+#: Most synthetic rows, so that time and memory stay bounded on large tables, which have real rows.
 _MOST_SYNTHETIC = 60_000
 
 
@@ -63,19 +64,13 @@ class Lesson:
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
-    def labels(self) -> np.ndarray:
-        """Class positions, or values, of the training rows."""
-        train = self.data.train
-        return train.y if train.classes is None else encode_labels(train.y, train.classes)
-
-    @property
     def calibration(self) -> Calibration:
         """Fitted to labels of rows that the teacher had not seen; none to in-sample ones."""
         if "calibration" not in self._kept:
             run, train = self.run, self.data.train
             usable = train.classes is not None and run.labels.provenance != "in-sample"
             self._kept["calibration"] = (
-                Calibration.fit(run.labels.values, self.labels, train.sample_weight)
+                Calibration.fit(run.labels.values, soft_targets(train).labels, train.sample_weight)
                 if usable
                 else Calibration()
             )
@@ -100,19 +95,10 @@ class Lesson:
             self._kept["teacher"] = self.run.refit(self.data.train)
         return self._kept["teacher"]
 
-    def plain_targets(self) -> SoftTargets:
-        """Labels alone."""
-        train = self.data.train
-        return SoftTargets(
-            labels=self.labels,
-            sample_weight=train.sample_weight,
-            classes=train.classes,
-        )
-
     def transfer_set(self, recipe: Recipe) -> tuple[Any, SoftTargets]:
         """The rows that a recipe teaches with: training, unlabeled and synthetic ones."""
         if not recipe.teacher:
-            return self.data.train.X, self.plain_targets()
+            return self.data.train.X, soft_targets(self.data.train)
         if not self.augmented(recipe) and self.data.extra is None:
             return self._rows(recipe)
         key = (recipe.augment, recipe.method, recipe.calibrate)
@@ -145,16 +131,9 @@ class Lesson:
 
     def _rows(self, recipe: Recipe) -> tuple[Any, SoftTargets]:
         train, extra, run = self.data.train, self.data.extra, self.run
-        classes = train.classes
         calibrate = self.calibration if recipe.calibrate else Calibration()
         X = train.X
-        targets = SoftTargets(
-            labels=self.labels,
-            teacher=calibrate(run.labels.values),
-            sample_weight=train.sample_weight,
-            classes=classes,
-            provenance=run.labels.provenance,
-        )
+        targets = soft_targets(train, calibrate(run.labels.values), run.labels.provenance)
         if extra is not None and run.unlabeled is not None:
             X, targets = join_unlabeled(X, targets, extra.X, calibrate(run.unlabeled))
         n = self.augmented(recipe)
@@ -181,6 +160,20 @@ class Lesson:
         if getattr(teacher, "reads_raw", False):
             frame = raw_like(frame, train.source)
         return teacher_output(teacher, frame, train.classes)
+
+
+def soft_targets(
+    table: LabeledTable, teacher: np.ndarray | None = None, provenance: str = "none"
+) -> SoftTargets:
+    """Labels and weights of a table, with what a teacher says of its rows where there is one."""
+    classes = table.classes
+    return SoftTargets(
+        labels=table.y if classes is None else encode_labels(table.y, classes),
+        teacher=teacher,
+        sample_weight=table.sample_weight,
+        classes=classes,
+        provenance="none" if teacher is None else provenance,
+    )
 
 
 def fit_student(

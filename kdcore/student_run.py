@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,14 +19,16 @@ from kdcore.teaching import plain_student, teach
 from kdcore.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
+    from kdcore.clock import Clock
     from kdcore.recipe_fit import Lesson
     from kdcore.resolve import Resolved
     from kdcore.runtime import Bundle
     from kdcore.splits import Data
     from kdcore.teacher_run import TeacherRun
-    from kdcore.teaching import Taught, Wishes
+    from kdcore.teaching import Taught
+    from kdcore.wishes import Wishes
 
-__all__ = ["BUNDLE_NAME", "RESULT_NAME", "Clock", "DistillResult", "run_student"]
+__all__ = ["BUNDLE_NAME", "RESULT_NAME", "DistillResult", "run_student"]
 
 BUNDLE_NAME, RESULT_NAME = "student.kd", "result.json"
 
@@ -81,29 +82,6 @@ class DistillResult:
         return folder
 
 
-class Clock:
-    """Seconds of each stage."""
-
-    def __init__(self) -> None:
-        self.start = self.last = time.perf_counter()
-        self.seconds: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        """End a stage."""
-        now = time.perf_counter()
-        self.seconds[stage] = now - self.last
-        self.last = now
-
-    def add(self, seconds: Mapping[str, float]) -> None:
-        """End the stages that somebody else has timed."""
-        self.seconds.update(seconds)
-        self.last = time.perf_counter()
-
-    def total(self) -> float:
-        """Seconds since the start."""
-        return time.perf_counter() - self.start
-
-
 def run_student(
     student: Resolved,
     lesson: Lesson,
@@ -130,8 +108,15 @@ def run_student(
     step : callable
         ``step(stage, done, total)``.
     """
-    taught = teach(student, lesson, wishes, nested=nested, random_state=random_state, step=step)
-    clock.add(taught.seconds)
+    taught = teach(
+        student,
+        lesson,
+        wishes,
+        nested=nested,
+        clock=clock,
+        random_state=random_state,
+        step=step,
+    )
     step("students", 1, 2)
     models = {"student": taught.student, "plain": plain_student(student, lesson, taught)}
     clock.lap("fit_plain")

@@ -138,6 +138,11 @@ class LabeledTable(RawTable):
     task: str
     target: str
 
+    @property
+    def weight(self) -> np.ndarray:
+        """Row weights, (n,); ones where there are none."""
+        return np.ones(len(self)) if self.sample_weight is None else self.sample_weight
+
     def take(self, rows: np.ndarray) -> LabeledTable:
         """The rows at the given positions."""
         weight = self.sample_weight

@@ -2,93 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kdcore.chooser import Choice, choose
-from kdcore.encoders import make_encoder
-from kdcore.errors import ParameterError
+from kdcore.clock import Clock
 from kdcore.nested import can_be_nested, nested_count, part_of
-from kdcore.recipe import MODES, Recipe, default_recipe, plain_recipe, rivals, split_augment
+from kdcore.recipe import Recipe, default_recipe, plain_recipe, rivals
 from kdcore.recipe_fit import fit_student
-from kdcore.selection import ColumnWishes, Selection, narrowed, select_columns
+from kdcore.selection import Selection, narrowed, select_columns
 from kdcore.tuning import tuned
 
 if TYPE_CHECKING:
     from kdcore.recipe_fit import Lesson
     from kdcore.resolve import Resolved
+    from kdcore.wishes import Wishes
 
-__all__ = ["Deadline", "Taught", "Wishes", "plain_student", "teach"]
+__all__ = ["Taught", "plain_student", "teach"]
 
 #: With fewer training rows nothing can be held out of them.
 _FEWEST_ROWS = 50
 #: Below so many rows only the largest differences can be told.
 _FEW_ROWS = 2000
-
-
-class Deadline:
-    """How much of a time limit is left.
-
-    Parameters
-    ----------
-    seconds : float or None
-        None for no limit.
-
-    Raises
-    ------
-    ParameterError
-        When it is not above 0.
-    """
-
-    def __init__(self, seconds: float | None = None) -> None:
-        if seconds is not None and not seconds > 0:
-            raise ParameterError(f"time_limit={seconds!r} must be a number of seconds above 0.")
-        self.seconds = seconds
-        self._end = None if seconds is None else time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Seconds; infinite without a limit."""
-        return np.inf if self._end is None else self._end - time.monotonic()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What the user asks of the transfer.
-
-    Parameters
-    ----------
-    mode : {"auto", "fast", "plain"}, default="auto"
-    augment : int, str or callable, optional
-    encoder : str or Encoder, optional
-    deadline : Deadline
-    columns : ColumnWishes
-        Which columns the student may read.
-
-    Raises
-    ------
-    ParameterError
-        When one of them cannot be used.
-    """
-
-    mode: str = "auto"
-    augment: Any = None
-    encoder: Any = None
-    deadline: Deadline = field(default_factory=Deadline)
-    columns: ColumnWishes = field(default_factory=ColumnWishes)
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ParameterError(
-                f"recipe={self.mode!r} is not known; use one of {', '.join(MODES)}."
-            )
-        if self.augment is not None:
-            split_augment(self.augment)
-        if self.encoder is not None:
-            make_encoder(self.encoder)
 
 
 @dataclass(frozen=True)
@@ -106,8 +42,6 @@ class Taught:
         Tuned parameters for each encoder, by its text.
     augmented : int
         Synthetic rows.
-    seconds : dict
-        Of ``select``, ``tune``, ``fit``, ``validate``.
     notes : list of str
     selection : Selection or None
         None where the student reads what it was allowed from the start.
@@ -118,7 +52,6 @@ class Taught:
     choice: Choice
     tuned: dict[str, dict[str, Any]]
     augmented: int
-    seconds: dict[str, float]
     notes: list[str]
     selection: Selection | None = None
 
@@ -134,6 +67,7 @@ def teach(
     wishes: Wishes,
     *,
     nested: Callable[[], list[Lesson]] | None = None,
+    clock: Clock | None = None,
     random_state: int = 0,
     step: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> Taught:
@@ -148,6 +82,8 @@ def teach(
     nested : callable, optional
         Makes the lessons that recipes are compared on (`kdcore.nested.nested_lessons`); called
         only when they are needed and there is time.
+    clock : Clock, optional
+        Gets the seconds of ``select``, ``tune``, ``fit`` and ``validate``.
     random_state : int, default=0
     step : callable
         ``step(stage, done, total)``.
@@ -162,7 +98,7 @@ def teach(
         augment=wishes.augment,
         encoder=wishes.encoder,
     )
-    clock = _Laps()
+    clock = Clock() if clock is None else clock
     notes: list[str] = []
     late = wishes.deadline.left() <= 0
     if late:
@@ -202,24 +138,13 @@ def teach(
     choice = Choice(recipe)
     if part is not None:
         step("validate", 0, 1)
-        # Who sets the teacher's share or the loss by hand wants to see what these do.
-        by_hand = not student.given.isdisjoint(("alpha", "temperature", "loss"))
-        others = [r for r in _rivals(recipe, lesson) if r.teacher or not by_hand]
-        lessons = _lessons(lesson, part, wishes, nested, (len(others) + 1) * clock["fit"], notes)
-        tried = recipe
-        if any(one is part for one in lessons):
-            others = [r for r in others if not r.teacher]
-            # The teacher that would label synthetic rows has seen the rows that judge.
-            tried = replace(recipe, name="soft labels", augment=0, params={})
-        if others and lessons:
-            choice = choose(student, lessons, [tried, *others], params)
-            if not choice.moved:
-                choice = replace(choice, recipe=recipe)
+        choice = _chosen(
+            student, lesson, part, recipe, params, wishes, nested, clock.seconds["fit"], notes
+        )
     clock.lap("validate")
     if choice.moved:
         distilled = fit(choice.recipe)
         clock.lap("fit")
-    if choice.moved:
         notes.append(_moved(choice))
     if selection is not None:
         selection.mark(distilled)
@@ -229,7 +154,6 @@ def teach(
         choice=choice,
         tuned=params,
         augmented=lesson.augmented(choice.recipe),
-        seconds=clock,
         notes=notes,
         selection=selection,
     )
@@ -255,50 +179,50 @@ def plain_student(student: Resolved, lesson: Lesson, taught: Taught, encoder: An
     return fit_student(student, lesson, plain_recipe(encoder), taught.tuned[str(encoder)])
 
 
-def _rivals(recipe: Recipe, lesson: Lesson) -> list[Recipe]:
-    few = len(lesson.data.train) < _FEW_ROWS
-    method = lesson.method(recipe) if recipe.augment else ""
-    return rivals(recipe, method=method, few_rows=few)
-
-
-def _lessons(
+def _chosen(
+    student: Resolved,
     lesson: Lesson,
     part: Lesson,
+    recipe: Recipe,
+    params: Mapping[str, Mapping[str, Any]],
     wishes: Wishes,
     nested: Callable[[], list[Lesson]] | None,
     fit_seconds: float,
     notes: list[str],
-) -> list[Lesson]:
-    """The lessons that recipes are compared on: nested ones if asked for, and there is time.
+) -> Choice:
+    """The default, or another recipe that did better on held-out training rows.
 
-    Else an ordinary part of the rows is left, of whose held-out rows the teacher's labels tell a
-    little. That flatters what comes from the teacher, so it can only serve as a brake. Labels that
-    know the held-out rows in full are none at all.
+    Where nested lessons are asked for, and there is time, all rivals are compared on them. Else an
+    ordinary part of the rows is left; the labels of its rows tell a little of those held out. That
+    flatters the teacher, so it only serves as a brake: labels alone against soft labels,
+    without synthetic rows, since the teacher that would label these has seen all rows. In-sample
+    labels know the held-out rows in full, and nothing is compared.
     """
-    run = lesson.run
-    if wishes.mode == "auto" and nested is not None and can_be_nested(run):
-        need = nested_count(lesson.data) * (run.labels.seconds + fit_seconds)
+    run, train = lesson.run, lesson.data.train
+    # Who sets the teacher's share or the loss by hand wants to see what these do.
+    by_hand = not student.given.isdisjoint(("alpha", "temperature", "loss"))
+    method = lesson.method(recipe) if recipe.augment else ""
+    others = [
+        other
+        for other in rivals(recipe, method=method, few_rows=len(train) < _FEW_ROWS)
+        if other.teacher or not by_hand
+    ]
+    if wishes.mode == "auto" and nested is not None and can_be_nested(run) and others:
+        one = run.labels.seconds + (len(others) + 1) * fit_seconds
+        need = nested_count(lesson.data) * one
         if need <= wishes.deadline.left():
-            return nested()
+            return choose(student, nested(), [recipe, *others], params)
         notes.append(
             f"comparing recipes would take about {need:.0f} s, more than the time limit leaves; "
             "the default was used unless labels alone did better on held-out rows."
         )
-    left = wishes.deadline.left() > fit_seconds
-    return [part] if left and run.labels.provenance != "in-sample" else []
-
-
-class _Laps(dict[str, float]):
-    """Seconds of each stage."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self[stage] = now - self._last
-        self._last = now
+    alone = [other for other in others if not other.teacher]
+    late = wishes.deadline.left() <= fit_seconds
+    if not alone or late or run.labels.provenance == "in-sample":
+        return Choice(recipe)
+    soft = replace(recipe, name="soft labels", augment=0, params={})
+    choice = choose(student, [part], [soft, *alone], params)
+    return choice if choice.moved else replace(choice, recipe=recipe)
 
 
 def _moved(choice: Choice) -> str:

@@ -28,8 +28,9 @@ from kdcore.sources import resolve_source
 from kdcore.splits import prepare
 from kdcore.targets import softmax
 from kdcore.teacher_run import run_teacher
-from kdcore.teaching import Wishes, plain_student, teach
+from kdcore.teaching import plain_student, teach
 from kdcore.tuning import tuned
+from kdcore.wishes import Wishes
 
 sys.modules.setdefault(__name__, sys.modules[Memory.__module__])
 

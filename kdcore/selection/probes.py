@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from kdcore.surrogate import Surrogate
     from kdcore.targets import SoftTargets
 
-__all__ = ["StudentProbe", "SurrogateProbe", "permuted_losses", "row_losses_to"]
+__all__ = [
+    "EncodedProbe",
+    "permuted_losses",
+    "row_losses_to",
+    "student_probe",
+    "surrogate_probe",
+]
 
 #: Most rows that a teacher is asked about at a time.
 _MOST_ROWS = 8_000
@@ -76,8 +82,22 @@ def permuted_losses(
     return found
 
 
-class _EncodedProbe:
-    """Shuffles the encoded columns of a raw one, which saves encoding anew."""
+class EncodedProbe:
+    """Shuffles the encoded columns of a raw one, which saves encoding anew.
+
+    Parameters
+    ----------
+    Z : array of shape (m, d)
+        Encoded held-out rows.
+    owners : sequence of int arrays of shape (d,)
+        Positions of the raw columns that an encoded one is made of.
+    names : list of str
+        Raw columns.
+    weight : array of shape (m,)
+    losses_of : callable
+        From encoded rows to the model's losses, (m,).
+    random_state : int
+    """
 
     def __init__(
         self,
@@ -85,20 +105,19 @@ class _EncodedProbe:
         owners: Sequence[np.ndarray],
         names: list[str],
         weight: np.ndarray,
+        losses_of: Callable[[np.ndarray], np.ndarray],
         random_state: int,
     ) -> None:
         self._Z = Z
         self._owners = owners
         self._names = names
         self._weight = weight / weight.sum()
+        self._losses_of = losses_of
         self._random_state = random_state
-
-    def _losses(self, Z: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
 
     def losses(self) -> np.ndarray:
         """Loss of each held-out row, (m,)."""
-        return self._losses(self._Z)
+        return self._losses_of(self._Z)
 
     def drops(self, columns: Sequence[str]) -> dict[str, float]:
         """How much the mean loss rises when a column is shuffled."""
@@ -110,65 +129,43 @@ class _EncodedProbe:
             kept = self._Z[:, own]
             # A product of two columns is shuffled with either of them.
             self._Z[:, own] = kept[_shuffled(len(self._Z), j, self._random_state)]
-            found[name] = float(self._weight @ self._losses(self._Z)) - base
+            found[name] = float(self._weight @ self.losses()) - base
             self._Z[:, own] = kept
         return found
 
 
-class StudentProbe(_EncodedProbe):
-    """A fitted student on held-out rows.
+def student_probe(model: Any, frame: Any, targets: SoftTargets, random_state: int) -> EncodedProbe:
+    """A fitted student on held-out rows, a frame with its targets."""
 
-    Parameters
-    ----------
-    model : fitted Student
-    frame : pandas.DataFrame of m rows
-    targets : SoftTargets of these rows
-    random_state : int
-    """
-
-    def __init__(self, model: Any, frame: Any, targets: SoftTargets, random_state: int) -> None:
-        self.model, self.targets = model, targets
-        encoder = model.encoder_
-        super().__init__(
-            np.array(encoder.transform(frame)),
-            [encoder.owners_, getattr(encoder, "partners_", encoder.owners_)],
-            encoder.schema_.names,
-            targets.sample_weight,
-            random_state,
-        )
-
-    def _losses(self, Z: np.ndarray) -> np.ndarray:
-        output = self.model.predict_encoded(Z)
-        if self.targets.classes is not None:
+    def losses_of(Z: np.ndarray) -> np.ndarray:
+        output = model.predict_encoded(Z)
+        if targets.classes is not None:
             output = output / output.sum(axis=1, keepdims=True)
-        return row_losses_to(output, self.targets)
+        return row_losses_to(output, targets)
+
+    encoder = model.encoder_
+    return EncodedProbe(
+        np.array(encoder.transform(frame)),
+        [encoder.owners_, getattr(encoder, "partners_", encoder.owners_)],
+        encoder.schema_.names,
+        targets.sample_weight,
+        losses_of,
+        random_state,
+    )
 
 
-class SurrogateProbe(_EncodedProbe):
-    """A boosted stand-in on held-out rows.
-
-    Parameters
-    ----------
-    model : Surrogate
-    frame : pandas.DataFrame of m rows
-    targets : SoftTargets of these rows
-    random_state : int
-    """
-
-    def __init__(
-        self, model: Surrogate, frame: Any, targets: SoftTargets, random_state: int
-    ) -> None:
-        self.model, self.targets = model, targets
-        super().__init__(
-            model.encode(frame),
-            [model.ranks.owners_],
-            model.schema.names,
-            targets.sample_weight,
-            random_state,
-        )
-
-    def _losses(self, Z: np.ndarray) -> np.ndarray:
-        return self.model.losses(Z, self.targets)
+def surrogate_probe(
+    model: Surrogate, frame: Any, targets: SoftTargets, random_state: int
+) -> EncodedProbe:
+    """A boosted stand-in on held-out rows, a frame with its targets."""
+    return EncodedProbe(
+        model.encode(frame),
+        [model.ranks.owners_],
+        model.schema.names,
+        targets.sample_weight,
+        lambda Z: model.losses(Z, targets),
+        random_state,
+    )
 
 
 def _shuffled(m: int, column: int, random_state: int) -> np.ndarray:

@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdcore.errors import FitError, ParameterError
+from kdcore.evaluation import paired_gain
 from kdcore.nested import part_of
 from kdcore.recipe import plain_recipe
-from kdcore.recipe_fit import Lesson, fit_student
+from kdcore.recipe_fit import Lesson, fit_student, soft_targets
 from kdcore.selection.task import SelectionTask, sizes, varying
 from kdcore.structure import structure_of
-from kdcore.targets import SoftTargets, encode_labels
 from kdcore.tuning import held_losses
 
 if TYPE_CHECKING:
     from kdcore.resolve import Resolved
     from kdcore.selection.limits import ColumnWishes, Limits
-    from kdcore.table import LabeledTable
 
 __all__ = ["Selection", "narrowed", "select_columns"]
 
@@ -180,8 +179,8 @@ class _Search:
         self.student, self.lesson, self.limits, self.seed = student, lesson, limits, seed
         self.recipe = plain_recipe(encoder)
         data, run = lesson.data, lesson.run
-        own = _targets(data.train, run.labels.values, run.labels.provenance)
-        held = _targets(data.held, run.held, run.labels.provenance)
+        own = soft_targets(data.train, run.labels.values, run.labels.provenance)
+        held = soft_targets(data.held, run.held, run.labels.provenance)
         self.weight = held.sample_weight / held.sample_weight.sum()
         candidates = varying(data.train.X, limits.pool)
         teacher = lesson.teacher
@@ -244,10 +243,7 @@ def _chosen(
     """The set that wins, and the whole curve."""
     loss = [float(weight @ own) for _, _, own in trials]
     least = int(np.argmin(loss))
-    errors = []
-    for _, _, own in trials:
-        difference = own - trials[least][2]
-        errors.append(float(np.sqrt((weight**2) @ (difference - weight @ difference) ** 2)))
+    errors = [paired_gain(own, trials[least][2], weight)[1] for _, _, own in trials]
 
     def fine(i: int) -> bool:
         if tolerance == "one_se":
@@ -267,17 +263,6 @@ def _chosen(
         for i, (ranking, columns, _) in enumerate(trials)
     ]
     return best, path
-
-
-def _targets(table: LabeledTable, soft: np.ndarray | None, provenance: str) -> SoftTargets:
-    classes = table.classes
-    return SoftTargets(
-        labels=table.y if classes is None else encode_labels(table.y, classes),
-        teacher=soft,
-        sample_weight=table.sample_weight,
-        classes=classes,
-        provenance="none" if soft is None else provenance,
-    )
 
 
 def _unseen(lesson: Lesson, random_state: int) -> Lesson:

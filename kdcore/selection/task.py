@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kdcore.schema import TableSchema, as_frame
-from kdcore.selection.probes import StudentProbe, SurrogateProbe, permuted_losses
+from kdcore.selection.probes import (
+    EncodedProbe,
+    permuted_losses,
+    student_probe,
+    surrogate_probe,
+)
 from kdcore.selectors import budget
 from kdcore.surrogate import fit_surrogate
 
@@ -18,22 +23,12 @@ if TYPE_CHECKING:
     from kdcore.surrogate import Surrogate
     from kdcore.targets import SoftTargets
 
-__all__ = ["Probe", "SelectionTask", "shares", "sizes", "task_of", "varying"]
+__all__ = ["SelectionTask", "shares", "sizes", "task_of", "varying"]
 
 #: Most held-out rows that columns are permuted in, and most cells of these rows.
 _MOST_ROWS, _MOST_CELLS, _FEWEST_ROWS = 600, 250_000, 200
 #: Each size is so much of the one before, down to so many columns.
 _RATE, _SMALLEST = 0.7, 3
-
-
-class Probe(Protocol):
-    """A model of some columns, whose loss on held-out rows tells what each of them is worth."""
-
-    def losses(self) -> np.ndarray:
-        """Loss of each held-out row, (m,)."""
-
-    def drops(self, columns: Sequence[str]) -> dict[str, float]:
-        """How much the mean loss rises when a column's values are shuffled."""
 
 
 def sizes(most: int, rate: float = _RATE, smallest: int = _SMALLEST) -> list[int]:
@@ -124,21 +119,21 @@ class SelectionTask:
         known = [part for part in told if part is not None]
         return {c: sum(part[c] for part in known) / len(known) for c in self.candidates}
 
-    def probe(self, columns: Sequence[str]) -> Probe:
+    def probe(self, columns: Sequence[str]) -> EncodedProbe:
         """The student, or its stand-in, fitted to some columns."""
         if self.student is None:
             rows = self.judged
             # It is fitted once a round, so it is a smaller one than the teacher's stand-in.
             model = self._boosted(columns, n_trees=15, learning_rate=0.3)
-            return SurrogateProbe(
+            return surrogate_probe(
                 model, self.held_X.iloc[rows], self.held_targets.take(rows), self.random_state
             )
         return self.probe_of(self.student(columns))
 
-    def probe_of(self, model: Any) -> StudentProbe:
+    def probe_of(self, model: Any) -> EncodedProbe:
         """What a fitted student tells of its columns."""
         rows = self.judged
-        return StudentProbe(
+        return student_probe(
             model, self.held_X.iloc[rows], self.held_targets.take(rows), self.random_state
         )
 
@@ -164,7 +159,7 @@ class SelectionTask:
         rows = self.judged
         held, targets = self.held_X.iloc[rows], self.held_targets.take(rows)
         if self.ask is None:
-            probe = SurrogateProbe(self.surrogate, held, targets, self.random_state)
+            probe = surrogate_probe(self.surrogate, held, targets, self.random_state)
             return shares(probe.drops(self.candidates))
         # Shuffling a column that no tree splits on changes nothing; but of several teachers, some
         # may have no trees.
