@@ -37,7 +37,7 @@ class _Distillation(BaseEstimator):
         self,
         *,
         teacher: Any = "xgboost",
-        student: Any,
+        student: Any = None,
         fitted: str | None = None,
         teacher_weights: Sequence[float] | str | None = None,
         folds: Any = "auto",
@@ -81,6 +81,12 @@ class _Distillation(BaseEstimator):
         self.n_jobs = n_jobs
 
     _task = ""
+    _usual_student = ""
+
+    def _model(self, role: str) -> Any:
+        """The teacher or student as the user gave it, or the usual student."""
+        given = getattr(self, role)
+        return self._usual_student if role == "student" and given is None else given
 
     def set_params(self, **params: Any) -> Any:
         """Set parameters, also ``teacher__x`` and ``student__x`` of models given by name.
@@ -90,10 +96,9 @@ class _Distillation(BaseEstimator):
         for role in ("teacher", "student"):
             if role in params:
                 setattr(self, role, params.pop(role))
-            if isinstance(getattr(self, role), str) and any(
-                key.startswith(f"{role}__") for key in params
-            ):
-                made = named_estimator(role, getattr(self, role), self._task)
+            model = self._model(role)
+            if isinstance(model, str) and any(key.startswith(f"{role}__") for key in params):
+                made = named_estimator(role, model, self._task)
                 if role == "teacher" and "random_state" in made.get_params():
                     # As for a name, our own seed decides.
                     made.set_params(random_state=None)
@@ -118,7 +123,7 @@ class _Distillation(BaseEstimator):
         )
         source = self._source(table, seed)
         student = resolve_student(
-            self.student,
+            self._model("student"),
             task=table.task,
             n_classes=0 if classes is None else len(classes),
             recipe={"alpha": self.alpha, "temperature": self.temperature, "loss": self.loss},
@@ -245,8 +250,8 @@ _PARAMETERS = """
         A registered name (see ``kd plugins``), an unfitted scikit-learn {kind}, a fitted one (see
         ``fitted``), the path of a native model file, a function of a frame, `kdcore.GivenLabels`
         for all rows of the table, or a list of these (averaged).
-    student : str or Student, default="{student}"
-        A registered name, or an unfitted student.
+    student : str or Student, optional
+        A registered name, or an unfitted student; ``"{student}"`` unless given.
     fitted : {{"in-sample", "held-out", "refit"}} or None, default=None
         What a teacher that comes fitted was fitted on: these rows (its labels teach little, and
         a warning says so), or others; "refit" allows to fit clones of it out of fold. It is
@@ -297,55 +302,7 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
     )
 
     _task = "multiclass"
-
-    def __init__(
-        self,
-        *,
-        teacher: Any = "xgboost",
-        student: Any = "logistic_regression",
-        fitted: str | None = None,
-        teacher_weights: Sequence[float] | str | None = None,
-        folds: Any = "auto",
-        recipe: str = "fast",
-        alpha: float | None = None,
-        temperature: float | None = None,
-        loss: Any = None,
-        encoder: Any = None,
-        augment: Any = None,
-        max_features: int | float | None = None,
-        max_factor_ratio: float | None = None,
-        selector: Any = None,
-        keep: Sequence[str] | None = None,
-        drop: Sequence[str] | None = None,
-        costs: Mapping[str, float] | None = None,
-        max_cost: float | None = None,
-        tolerance: float | str = 0.0,
-        random_state: int | None = 0,
-        n_jobs: int | None = None,
-    ) -> None:
-        super().__init__(
-            teacher=teacher,
-            student=student,
-            fitted=fitted,
-            teacher_weights=teacher_weights,
-            folds=folds,
-            recipe=recipe,
-            alpha=alpha,
-            temperature=temperature,
-            loss=loss,
-            encoder=encoder,
-            augment=augment,
-            max_features=max_features,
-            max_factor_ratio=max_factor_ratio,
-            selector=selector,
-            keep=keep,
-            drop=drop,
-            costs=costs,
-            max_cost=max_cost,
-            tolerance=tolerance,
-            random_state=random_state,
-            n_jobs=n_jobs,
-        )
+    _usual_student = "logistic_regression"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DistillationClassifier:
         """Fit teacher and student.
@@ -386,55 +343,7 @@ class DistillationRegressor(RegressorMixin, _Distillation):
     )
 
     _task = "regression"
-
-    def __init__(
-        self,
-        *,
-        teacher: Any = "xgboost",
-        student: Any = "ridge",
-        fitted: str | None = None,
-        teacher_weights: Sequence[float] | str | None = None,
-        folds: Any = "auto",
-        recipe: str = "fast",
-        alpha: float | None = None,
-        temperature: float | None = None,
-        loss: Any = None,
-        encoder: Any = None,
-        augment: Any = None,
-        max_features: int | float | None = None,
-        max_factor_ratio: float | None = None,
-        selector: Any = None,
-        keep: Sequence[str] | None = None,
-        drop: Sequence[str] | None = None,
-        costs: Mapping[str, float] | None = None,
-        max_cost: float | None = None,
-        tolerance: float | str = 0.0,
-        random_state: int | None = 0,
-        n_jobs: int | None = None,
-    ) -> None:
-        super().__init__(
-            teacher=teacher,
-            student=student,
-            fitted=fitted,
-            teacher_weights=teacher_weights,
-            folds=folds,
-            recipe=recipe,
-            alpha=alpha,
-            temperature=temperature,
-            loss=loss,
-            encoder=encoder,
-            augment=augment,
-            max_features=max_features,
-            max_factor_ratio=max_factor_ratio,
-            selector=selector,
-            keep=keep,
-            drop=drop,
-            costs=costs,
-            max_cost=max_cost,
-            tolerance=tolerance,
-            random_state=random_state,
-            n_jobs=n_jobs,
-        )
+    _usual_student = "ridge"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DistillationRegressor:
         """Fit teacher and student; see `DistillationClassifier.fit`."""

@@ -16,7 +16,13 @@ from kdcore.resolve import resolve_student
 from kdcore.selection import ColumnWishes, either_budget
 from kdcore.sources import resolve_source
 from kdcore.splits import prepare
-from kdcore.student_run import BUNDLE_NAME, RESULT_NAME, DistillResult, run_student
+from kdcore.student_run import (
+    BUNDLE_NAME,
+    OUTPUT_NAMES,
+    RESULT_NAME,
+    DistillResult,
+    run_student,
+)
 from kdcore.teacher_run import run_teacher
 from kdcore.wishes import Deadline, Wishes
 
@@ -139,7 +145,8 @@ def distill(
     n_jobs : int, optional
         Teacher fits at a time; -1 for one on each core. It does not change the result.
     output : str or Path, optional
-        Folder for ``student.kd`` and ``result.json``; checked before the work starts.
+        Folder for ``student.kd``, the version that the verdict prefers where that is another, and
+        ``result.json``; checked before the work starts.
     force : bool, default=False
         Whether existing files may be replaced.
     cache : LabelCache, optional
@@ -175,7 +182,7 @@ def distill(
     )
     step = on_progress or (lambda stage, done, total: None)
     if output is not None:
-        prepare_folder(output, force=force, names=(BUNDLE_NAME, RESULT_NAME))
+        prepare_folder(output, force=force, names=OUTPUT_NAMES)
     chosen = chosen_teacher(teacher, teacher_proba, teacher_logits, teacher_model)
     step("read", 0, 1)
     rows = prepare(

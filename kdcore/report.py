@@ -36,13 +36,14 @@ class DistillReport:
     seed: int = 0
     notes: list[str] = field(default_factory=list)
     bundle: str | None = None
+    deploy: str | None = None
     report: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, in the order of the documentation."""
         order = (
             "task classes rows columns teacher plain plain_encoded student recipe selection "
-            "verdict latency_us size_bytes seconds parity seed notes bundle report"
+            "verdict latency_us size_bytes seconds parity seed notes bundle deploy report"
         )
         return {key: getattr(self, key) for key in order.split()}
 

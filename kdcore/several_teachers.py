@@ -1,9 +1,8 @@
-"""`Source`: a teacher and how it labels a table; and several of them, averaged, as one."""
+"""Several teachers, averaged, as one; and the weights with which they are best."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,40 +14,12 @@ from kdcore.labels import TeacherLabels
 from kdcore.own_teachers import EnsembleTeacher
 from kdcore.schema import TableSchema
 from kdcore.targets import PROVENANCES
+from kdcore.teacher_source import Source
 
 if TYPE_CHECKING:
     from kdcore.table import LabeledTable
 
-__all__ = ["Source", "averaged", "best_shares"]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A teacher as the user gave it, and how it labels a table.
-
-    Parameters
-    ----------
-    name : str
-    label : callable
-        ``label(train, folds=..., random_state=..., n_jobs=..., on_step=...)`` returns
-        `TeacherLabels`.
-    identity : object
-        Plain data that tells this teacher from others, for caching; None if there is none.
-    can_be_asked : bool, default=True
-        Whether it can label other rows too; given labels cannot.
-    was_fitted : bool, default=False
-        Whether it came fitted, so that what the user says of that has a meaning.
-    refit : callable, optional
-        ``refit(train)`` fits the teacher to a table, without labelling it; None where it is not
-        fitted here.
-    """
-
-    name: str
-    label: Callable[..., TeacherLabels]
-    identity: Any = None
-    can_be_asked: bool = True
-    was_fitted: bool = False
-    refit: Callable[[LabeledTable], Any] | None = None
+__all__ = ["averaged", "best_shares"]
 
 
 def averaged(

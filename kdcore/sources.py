@@ -16,7 +16,8 @@ from kdcore.labels import TeacherLabels, fit_teacher, out_of_fold, teacher_outpu
 from kdcore.own_teachers import CallableTeacher, FittedTeacher
 from kdcore.registry import default_registry
 from kdcore.resolve import is_fitted, resolve_teacher
-from kdcore.several_teachers import Source, averaged
+from kdcore.several_teachers import averaged
+from kdcore.teacher_source import Source
 
 if TYPE_CHECKING:
     from kdcore.table import LabeledTable

@@ -16,7 +16,7 @@ from kdcore.labels import teacher_output
 from kdcore.latency import bundle_latency, model_latency
 from kdcore.report import DistillReport
 from kdcore.teaching import plain_student, teach
-from kdcore.verdict import Verdict, verdict
+from kdcore.verdict import verdict
 
 if TYPE_CHECKING:
     from kdcore.clock import Clock
@@ -28,9 +28,13 @@ if TYPE_CHECKING:
     from kdcore.teaching import Taught
     from kdcore.wishes import Wishes
 
-__all__ = ["BUNDLE_NAME", "RESULT_NAME", "DistillResult", "run_student"]
+__all__ = ["BUNDLE_NAME", "OUTPUT_NAMES", "RESULT_NAME", "DistillResult", "run_student"]
 
 BUNDLE_NAME, RESULT_NAME = "student.kd", "result.json"
+#: Bundles of the versions that a verdict may prefer to the distilled student.
+_OTHER_BUNDLES = {"plain": "plain.kd", "plain_encoded": "plain_encoded.kd"}
+#: All files that a run may write.
+OUTPUT_NAMES = (BUNDLE_NAME, *_OTHER_BUNDLES.values(), RESULT_NAME)
 
 
 @dataclass
@@ -49,6 +53,8 @@ class DistillResult:
         The student's bundle; None if the student cannot be written as ONNX.
     plain_encoded : fitted student or None
         Labels alone, behind the encoding of the distilled one; None where that is the plain one's.
+    preferred : Packed or None
+        The bundle of the version that the verdict names, where that is not the distilled student.
     """
 
     report: DistillReport
@@ -57,6 +63,7 @@ class DistillResult:
     plain: Any
     packed: Packed | None
     plain_encoded: Any = None
+    preferred: Packed | None = None
 
     @property
     def bundle(self) -> Bundle | None:
@@ -66,16 +73,25 @@ class DistillResult:
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write ``student.kd`` and ``result.json`` into a folder.
 
+        Where the verdict prefers a student of labels alone, it is written too, as ``plain.kd`` or
+        ``plain_encoded.kd``; bundles of these names from an earlier run are removed.
+
         Raises
         ------
         KDError
             When they exist and not ``force``, or the folder cannot be written to.
         """
-        folder = prepare_folder(folder, force=force, names=(BUNDLE_NAME, RESULT_NAME))
+        folder = prepare_folder(folder, force=force, names=OUTPUT_NAMES)
         folder.mkdir(parents=True, exist_ok=True)
         if self.packed is not None:
             self.packed.save(folder / BUNDLE_NAME)
-            self.report.bundle = str(folder / BUNDLE_NAME)
+            self.report.bundle = self.report.deploy = str(folder / BUNDLE_NAME)
+        for name in _OTHER_BUNDLES.values():
+            (folder / name).unlink(missing_ok=True)
+        if self.preferred is not None:
+            path = folder / _OTHER_BUNDLES[self.report.verdict["choice"]]
+            self.preferred.save(path)
+            self.report.deploy = str(path)
         with atomic_path(folder / RESULT_NAME) as temporary:
             text = json.dumps(self.report.to_dict(), indent=1, ensure_ascii=False)
             temporary.write_text(text, encoding="utf-8")
@@ -170,7 +186,25 @@ def _judged(
             f"{len(train.names)} columns, chosen within the same budget of "
             f"{taught.selection.budget}."
         )
-    packed = _packed(student, lesson, taught, recipe, versions["student"]["metrics"], judged, notes)
+    packed = preferred = None
+    if hasattr(taught.student, "to_onnx"):
+        info = {
+            "target": train.target,
+            "teacher": run.name,
+            "recipe": recipe,
+            "labels": run.labels.provenance,
+            "metrics": versions["student"]["metrics"],
+            "verdict": judged.to_dict(),
+        }
+        packed = pack(taught.student, held.X, name=student.name, info=info)
+        other = models.get(judged.choice, taught.student)
+        if other is not taught.student:
+            # What the verdict says to deploy is handed over too.
+            info |= {"recipe": {"name": judged.choice}, "labels": "none"}
+            info["metrics"] = versions[judged.choice]["metrics"]
+            preferred = pack(other, held.X, name=student.name, info=info)
+    else:
+        notes.append(f"the student {student.name!r} cannot be written as ONNX: no bundle.")
     clock.lap("bundle")
     ask = taught.student.predict if classes is None else taught.student.predict_proba
     own = model_latency(ask, held.X) if packed is None else bundle_latency(packed.bundle, held.X)
@@ -217,6 +251,7 @@ def _judged(
         plain=models["plain"],
         packed=packed,
         plain_encoded=models.get("plain_encoded"),
+        preferred=preferred,
     )
 
 
@@ -274,26 +309,3 @@ def _structure(encoder: Any) -> str | None:
     """Whose trees an encoder has borrowed from."""
     structure = getattr(encoder, "structure_", None)
     return None if structure is None else structure.source
-
-
-def _packed(
-    student: Resolved,
-    lesson: Lesson,
-    taught: Taught,
-    recipe: dict[str, Any],
-    scores: dict[str, float | None],
-    judged: Verdict,
-    notes: list[str],
-) -> Packed | None:
-    if not hasattr(taught.student, "to_onnx"):
-        notes.append(f"the student {student.name!r} cannot be written as ONNX: no bundle.")
-        return None
-    info = {
-        "target": lesson.data.train.target,
-        "teacher": lesson.run.name,
-        "recipe": recipe,
-        "labels": lesson.run.labels.provenance,
-        "metrics": scores,
-        "verdict": judged.to_dict(),
-    }
-    return pack(taught.student, lesson.data.held.X, name=student.name, info=info)

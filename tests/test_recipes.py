@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import Any
 
@@ -33,6 +34,14 @@ from kdcore.tuning import tuned
 from kdcore.wishes import Wishes
 
 sys.modules.setdefault(__name__, sys.modules[Memory.__module__])
+
+
+class Exported(SoftmaxStudent):
+    def to_onnx(self) -> Any:
+        from kdcore.graph import linear_model
+
+        weights = self.weights_
+        return linear_model(weights[:-1].T, weights[-1], link="softmax")
 
 
 def table(n: int = 400, seed: int = 0, noise: float = 0.5) -> pd.DataFrame:
@@ -400,6 +409,29 @@ def test_plain_recipes_use_no_teacher():
     _, targets = lesson.transfer_set(plain_recipe("ordinal"))
     assert targets.teacher is None
     assert lesson.augmented(plain_recipe()) == 0
+
+
+def test_the_version_that_the_verdict_names_is_the_one_that_is_handed_over(tmp_path):
+    """Else a user is told to keep a student that nobody gave them."""
+    data = table(600, noise=0.1)
+    plain = kdcore.distill(data, target="label", teacher=Ignorant(), student=Exported(), alpha=1.0)
+    assert plain.report.verdict["choice"] == "plain"
+    plain.save(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["plain.kd", "result.json", "student.kd"]
+    bundle = kdcore.load(plain.report.deploy)
+    np.testing.assert_allclose(
+        bundle.predict_proba(data), plain.plain.predict_proba(data), atol=1e-5
+    )
+    assert bundle.manifest["metrics"] == plain.report.plain["metrics"]
+    # The name is taken now, and nothing of an earlier run is left when it is given anew.
+    (tmp_path / "student.kd").unlink()
+    (tmp_path / "result.json").unlink()
+    with pytest.raises(KDError, match=r"plain\.kd' exists"):
+        plain.save(tmp_path)
+    same = dataclasses.replace(plain, preferred=None)
+    same.save(tmp_path, force=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["result.json", "student.kd"]
+    assert same.report.deploy == same.report.bundle
 
 
 def test_the_report_tells_how_like_real_rows_synthetic_ones_are():

@@ -214,3 +214,5 @@ def _show(report: DistillReport) -> None:
         console.print(closed if verdict["gap_closed"] <= 1 else better, markup=False)
     if report.bundle is not None:
         console.print(f"Saved {report.bundle}", markup=False)
+    if report.deploy != report.bundle:
+        console.print(f"Saved {report.deploy}, the one to deploy", markup=False)
