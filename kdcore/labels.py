@@ -146,7 +146,12 @@ def fold_plan(
         )
     else:
         number = int(folds)
-    if classes is None or counts.max() < 2:
+    if classes is not None and counts.max() < 2:
+        raise DataError(
+            f"each of the {len(labels)} classes has a single row, so a teacher that has not seen "
+            "it cannot know its class; add rows of each class, or merge classes."
+        )
+    if classes is None:
         return list(KFold(number, shuffle=True, random_state=random_state).split(y))
     if most < 2:
         warnings.warn(

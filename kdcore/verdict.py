@@ -227,17 +227,19 @@ def _chosen(scores: _Scores, rows: float) -> tuple[str, str]:
     if "plain_encoded" in scores.losses:
         _, encoded = scores.gain("plain", "plain_encoded")
         soft, over = scores.gain("plain_encoded", "distilled")
-        if interval[0] > 0 and over[1] >= 0:
+        # A recipe that fell back on labels alone has distilled nothing.
+        same = np.array_equal(scores.losses["distilled"], scores.losses["plain_encoded"])
+        if interval[0] > 0 and over[1] >= 0 and not same:
             return "distilled", (
                 f"deploy the distilled student: {text}. Its encoding alone reaches "
                 f"{scores.mean('plain_encoded'):.4g}; the teacher's labels add {soft:+.3g} "
                 f"({over[0]:+.3g} to {over[1]:+.3g})."
             )
         if encoded[0] > 0:
+            more = f"; the teacher's labels add {soft:+.3g} ({over[0]:+.3g} to {over[1]:+.3g})"
             return "plain_encoded", (
-                "deploy the student of labels alone with the teacher's encoding: "
-                f"{change('plain_encoded')} ({shown(encoded)}); the teacher's labels add "
-                f"{soft:+.3g} ({over[0]:+.3g} to {over[1]:+.3g})."
+                "deploy the student of labels alone with the encoding of the distilled one: "
+                f"{change('plain_encoded')} ({shown(encoded)}){'' if same else more}."
             )
     elif interval[0] > 0:
         return "distilled", f"deploy the distilled student: {text}."

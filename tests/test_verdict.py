@@ -178,3 +178,17 @@ def test_a_verdict_is_plain_data() -> None:
     keys = "choice metric gain ci95 gap_closed reason over_encoded"
     assert list(plain) == keys.split()
     assert "\n" not in found.reason
+
+
+def test_what_learned_from_labels_alone_is_not_called_distilled() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    good = softmax(np.eye(2)[y] * 2 + rng.normal(0, 0.5, (400, 2)))
+    poor = softmax(np.eye(2)[y] + rng.normal(0, 1, (400, 2)))
+    options = {"teacher": good, "plain": poor, "classes": np.arange(2)}
+    same = verdict(y, distilled=good, plain_encoded=good.copy(), **options)
+    assert same.choice == "plain_encoded"
+    assert "labels add" not in same.reason
+    assert same.over_encoded == (0.0, (0.0, 0.0))
+    better = verdict(y, distilled=good, plain_encoded=poor.copy(), **options)
+    assert better.choice == "distilled"
