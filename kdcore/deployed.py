@@ -9,7 +9,7 @@ import numpy as np
 
 from kdcore.errors import DataError, suggest
 from kdcore.evaluation import metrics
-from kdcore.table import read_table
+from kdcore.table_files import read_table
 from kdcore.target_column import aligned, classes_of, numbers_of, plain_target, weights_in
 
 if TYPE_CHECKING:

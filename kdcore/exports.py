@@ -46,7 +46,7 @@ def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = N
         raise ParameterError(f"format={format!r} is not known; use one of {', '.join(FORMATS)}.")
     if format == "c":
         from kdcore.c_export import to_c
-        from kdcore.table import read_table
+        from kdcore.table_files import read_table
 
         data = to_c(bundle, rows=None if rows is None else read_table(rows)).encode()
     else:

@@ -113,7 +113,7 @@ class GivenLabels:
     def _matrix(self) -> tuple[np.ndarray, list[str] | None]:
         data = self.data
         if isinstance(data, (str, Path)):
-            from kdcore.table import read_provenance, read_table
+            from kdcore.table_files import read_provenance, read_table
 
             said = read_provenance(data)
             self.provenance = said if said in PROVENANCES else "given"

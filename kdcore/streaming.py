@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcore.errors import DataError, KDError
-from kdcore.table import check_text_header, is_parquet, read_table, refuse_repeated
+from kdcore.table_files import check_text_header, is_parquet, read_table, refuse_repeated
 
 if TYPE_CHECKING:
     import pandas as pd
