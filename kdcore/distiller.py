@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from kdcore.errors import DataError, ParameterError
 from kdcore.evaluation import metrics
+from kdcore.inputs import labels_of, table_of, weights_of
 from kdcore.nested import nested_lessons
 from kdcore.own_teachers import FittedTeacher
 from kdcore.recipe_fit import Lesson
@@ -21,7 +22,6 @@ from kdcore.schema import TableSchema
 from kdcore.selection import ColumnWishes, either_budget
 from kdcore.sources import FITTED, Source, resolve_source
 from kdcore.splits import Data
-from kdcore.students import labels_of, table_of, weights_of
 from kdcore.table import LabeledTable
 from kdcore.teacher_run import TeacherRun
 from kdcore.teaching import teach

@@ -6,21 +6,16 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_array,
     check_is_fitted,
-    column_or_1d,
-    validate_data,
 )
 
-from kdcore.columns import MISSING, category_key
 from kdcore.encoders import Encoder, make_encoder, raw_importances
 from kdcore.errors import DataError, ParameterError, suggest
+from kdcore.inputs import labels_of, table_of, weights_of
 from kdcore.loss_choice import make_loss
 from kdcore.losses import Loss
-from kdcore.schema import as_frame
 from kdcore.targets import SoftTargets, encode_labels
 
 __all__ = [
@@ -31,34 +26,6 @@ __all__ = [
     "table_of",
     "weights_of",
 ]
-
-
-def table_of(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """The input of an estimator as a pandas frame, with scikit-learn's bookkeeping of features.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Gets ``n_features_in_`` (and ``feature_names_in_``) when ``reset``; is asked for them
-        otherwise.
-    X : table or array
-        Frames are matched by column name later, so extra columns are no error; arrays must have
-        the width that was fitted.
-    """
-    # type(), since scipy's dok arrays are dictionaries too.
-    named = hasattr(X, "columns") or type(X) is dict or hasattr(X, "column_names")
-    if named:
-        frame = as_frame(X)
-        if len(frame) == 0:
-            raise DataError("found a table with 0 rows while a minimum of 1 is required.")
-        if reset:
-            validate_data(estimator, frame, skip_check_array=True, reset=True)
-        return frame
-    array = validate_data(
-        estimator, X, reset=reset, dtype=None, ensure_all_finite="allow-nan", accept_sparse=False
-    )
-    names = getattr(estimator, "feature_names_in_", None)
-    return as_frame(array, None if names is None else [str(n) for n in names])
 
 
 class Student(BaseEstimator):
@@ -327,51 +294,6 @@ class RegressorStudent(RegressorMixin, Student):
     def predict(self, X: Any) -> np.ndarray:
         """Predicted values, (n,)."""
         return self._predict(X)
-
-
-def labels_of(y: Any, n_rows: int, *, classes: bool = False) -> np.ndarray:
-    """Labels as an array (n,), refused with scikit-learn's words where they cannot be used.
-
-    ``classes`` tells whether they must be classes rather than values.
-    """
-    if y is None:
-        raise DataError("fit requires y to be passed, but the target y is None.")
-    try:
-        y = column_or_1d(y, warn=True)
-    except ValueError as error:
-        raise DataError(str(error)) from error
-    if len(y) != n_rows:
-        raise DataError(
-            f"Found input variables with inconsistent numbers of samples: {[n_rows, len(y)]}"
-        )
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise DataError("Input y contains NaN or infinity; drop those rows.")
-    if y.dtype.kind == "O":
-        if any(category_key(v) == MISSING for v in y):
-            raise DataError("Input y contains NaN or other missing labels; drop those rows.")
-        kinds = sorted({"text" if isinstance(v, str) else type(v).__name__ for v in y})
-        if "text" in kinds and len(kinds) > 1:
-            raise DataError(f"y mixes {' and '.join(kinds)}; turn all labels into text.")
-    if classes:
-        try:
-            check_classification_targets(y)
-        except ValueError as error:
-            raise DataError(str(error)) from error
-    return y
-
-
-def weights_of(sample_weight: Any, frame: Any) -> np.ndarray | None:
-    """Row weights as an array (n,), or None; refused where negative, or zero in every row."""
-    if sample_weight is None:
-        return None
-    try:
-        weight = _check_sample_weight(sample_weight, frame.iloc[:, :1], dtype=np.float64)
-    except ValueError as error:
-        raise DataError(str(error)) from error
-    weight = np.asarray(weight)
-    if (weight < 0).any() or not weight.sum() > 0:
-        raise DataError("sample_weight must not be negative, nor zero in every row.")
-    return weight
 
 
 def _labelled(frame: Any, targets: SoftTargets, loss: Loss) -> tuple[Any, SoftTargets]:

@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from kdcore.errors import DataError, ParameterError
+from kdcore.inputs import labels_of, table_of, weights_of
 from kdcore.schema import TableSchema
-from kdcore.students import labels_of, table_of, weights_of
 
 __all__ = ["ClassifierTeacher", "RegressorTeacher", "Teacher", "mean_sizes", "stopping_rows"]
 
