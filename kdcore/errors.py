@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 __all__ = [
     "BundleError",
@@ -15,6 +15,7 @@ __all__ = [
     "PluginError",
     "SpecError",
     "UnknownNameError",
+    "listed",
     "suggest",
 ]
 
@@ -62,3 +63,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest known name, else an empty string."""
     match = difflib.get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.6)
     return f" Did you mean '{match[0]}'?" if match else ""
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first names, for messages: ``'a', 'b', ...``."""
+    return ", ".join(map(repr, names[:most])) + (", ..." if len(names) > most else "")

@@ -55,51 +55,48 @@ def spread(call: Callable[[Any], Any], inputs: list[Any], seconds: float) -> dic
     seconds : float
         How long to measure; at least 100 calls are made, if they take at most ten times as long.
     """
-    call(inputs[0])
-    times: list[float] = []
-    start = time.perf_counter()
-    while (spent := time.perf_counter() - start) < seconds or (
-        len(times) < _FEWEST_CALLS and spent < 10 * seconds
-    ):
-        one = inputs[len(times) % len(inputs)]
-        before = time.perf_counter()
-        call(one)
-        times.append(time.perf_counter() - before)
+    times = _times(call, inputs, seconds, fewest=_FEWEST_CALLS, patience=10 * seconds)
     p50, p99 = np.percentile(times, [50, 99]) * 1e6
     return {"p50": float(p50), "p99": float(p99), "calls": len(times)}
 
 
 def throughput(call: Callable[[Any], Any], batch: pd.DataFrame, seconds: float) -> float:
     """Rows a second of the quickest of several calls with a whole batch (at least two)."""
-    call(batch)
-    times: list[float] = []
-    until = time.perf_counter() + seconds
-    while len(times) < 2 or time.perf_counter() < until:
-        before = time.perf_counter()
-        call(batch)
-        times.append(time.perf_counter() - before)
-    return len(batch) / min(times)
+    return len(batch) / min(_times(call, [batch], seconds, fewest=2))
 
 
 def _median(call: Callable[[Any], Any], inputs: list[Any]) -> float:
-    call(inputs[0])
-    times: list[float] = []
-    until = time.perf_counter() + _BUDGET
-    while len(times) < _MOST_CALLS and (len(times) < 5 or time.perf_counter() < until):
-        one = inputs[len(times) % len(inputs)]
-        start = time.perf_counter()
-        call(one)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)) * 1e6
+    return float(np.median(_times(call, inputs, _BUDGET, fewest=5, most=_MOST_CALLS))) * 1e6
 
 
 def _per_row(call: Callable[[Any], Any], table: pd.DataFrame) -> float:
     batch = table.head(_BATCH)
-    call(batch)
+    return min(_times(call, [batch], _BUDGET, fewest=2, most=5)) / len(batch) * 1e6
+
+
+def _times(
+    call: Callable[[Any], Any],
+    inputs: list[Any],
+    seconds: float,
+    *,
+    fewest: int,
+    most: float = np.inf,
+    patience: float = np.inf,
+) -> list[float]:
+    """Seconds of single calls, after one that is not counted.
+
+    It goes on for so many seconds, and on to the fewest calls while these take no longer than
+    ``patience``; there is at least one.
+    """
+    call(inputs[0])
     times: list[float] = []
-    until = time.perf_counter() + _BUDGET
-    while len(times) < 2 or (len(times) < 5 and time.perf_counter() < until):
-        start = time.perf_counter()
-        call(batch)
-        times.append(time.perf_counter() - start)
-    return min(times) / len(batch) * 1e6
+    start = time.perf_counter()
+    while len(times) < most:
+        spent = time.perf_counter() - start
+        if times and spent >= seconds and (len(times) >= fewest or spent >= patience):
+            break
+        one = inputs[len(times) % len(inputs)]
+        before = time.perf_counter()
+        call(one)
+        times.append(time.perf_counter() - before)
+    return times

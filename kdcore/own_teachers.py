@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdcore.errors import DataError, FitError, KDError
+from kdcore.errors import DataError, FitError, KDError, listed
 from kdcore.given import GivenLabels
 from kdcore.labels import teacher_output
 from kdcore.structure import TeacherStructure, merge_structures, structure_of
@@ -101,10 +101,9 @@ class FittedTeacher:
             return X.to_numpy() if plain else X
         missing = [str(n) for n in names if n not in X.columns]
         if missing:
-            shown = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
             raise DataError(
                 f"the teacher {type(self.model).__name__} was fitted on {len(missing)} column(s) "
-                f"that the table lacks: {shown}."
+                f"that the table lacks: {listed(missing)}."
             )
         return X[list(names)]
 

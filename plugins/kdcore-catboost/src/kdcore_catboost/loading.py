@@ -9,7 +9,8 @@ import numpy as np
 from catboost import CatBoost, CatBoostError
 
 from kdcore.columns import MISSING, Column, category_keys, numeric_values
-from kdcore.errors import DataError, FitError
+from kdcore.errors import FitError
+from kdcore.loaded_models import LoadedModel
 from kdcore_catboost.frames import MISSING_TEXT
 from kdcore_catboost.splits import structure_of_model
 
@@ -26,7 +27,7 @@ _VALUES = (
 _EXPONENT = ("LogLinQuantile", "Poisson", "Tweedie")
 
 
-class _Loaded:
+class _Loaded(LoadedModel):
     """A fitted model that reads tables as the user has them.
 
     Parameters
@@ -43,57 +44,20 @@ class _Loaded:
     """
 
     def __init__(self, model: CatBoost, path: Path) -> None:
-        self.path = path
-        self.model_ = model
         self._names = list(model.feature_names_)
-        self.n_features_in_ = len(self._names)
-        if self._names != [str(i) for i in range(len(self._names))]:
-            self.feature_names_in_ = np.array(self._names, dtype=object)
+        unnamed = self._names == [str(i) for i in range(len(self._names))]
+        super().__init__(path, len(self._names), None if unnamed else self._names)
+        self.model_ = model
         self._texts = {*model.get_cat_feature_indices(), *model.get_text_feature_indices()}
-
-    def model_bytes(self) -> int:
-        """Size of the file."""
-        return self.path.stat().st_size
 
     def structure(self) -> TeacherStructure | None:
         """What the trees tell of the columns; None where the file holds no names, or no splits."""
-        if not hasattr(self, "feature_names_in_"):
-            return None
-        return structure_of_model(self.model_, self._names)
-
-    def columns_of(self, X: Any) -> Any:
-        """The columns of a frame that the model reads, in its order.
-
-        Raises
-        ------
-        DataError
-            When one is missing; the message names it.
-        """
-        if not hasattr(self, "feature_names_in_"):
-            if X.shape[1] != self.n_features_in_:
-                raise DataError(
-                    f"the model file '{self.path}' was made for {self.n_features_in_} columns, "
-                    f"but the table has {X.shape[1]}."
-                )
-            return X
-        missing = [name for name in self._names if name not in X.columns]
-        if missing:
-            shown = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
-            raise DataError(
-                f"the model file '{self.path}' was trained on {len(missing)} column(s) that the "
-                f"table lacks: {shown}."
-            )
-        return X[self._names]
+        return None if self.names is None else structure_of_model(self.model_, self.names)
 
     def _output(self, X: Any, kind: str) -> np.ndarray:
         import pandas as pd
 
-        frame = X
-        if not hasattr(X, "columns"):
-            array = np.asarray(X)
-            fits = array.ndim == 2 and array.shape[1] == self.n_features_in_
-            frame = pd.DataFrame(array, columns=self._names if fits else None)
-        frame = self.columns_of(frame)
+        frame = self.frame_of(X)
         data: dict[str, Any] = {}
         for j, (name, column) in enumerate(zip(self._names, frame.columns, strict=True)):
             values = frame[column]

@@ -13,7 +13,8 @@ from lightgbm import Booster
 from lightgbm.basic import LightGBMError
 
 from kdcore.columns import Column, category_keys, numeric_values
-from kdcore.errors import DataError, FitError
+from kdcore.errors import FitError
+from kdcore.loaded_models import LoadedModel
 from kdcore_lightgbm.model_text import check_text
 from kdcore_lightgbm.splits import structure_of_booster
 
@@ -27,7 +28,7 @@ _PROBABILITIES = ("binary", "multiclass", "multiclassova", "cross_entropy")
 _NOT_TEACHERS = ("lambdarank", "rank_xendcg", "cross_entropy_lambda")
 
 
-class _Loaded:
+class _Loaded(LoadedModel):
     """A fitted booster that reads tables as the user has them.
 
     Parameters
@@ -45,49 +46,19 @@ class _Loaded:
     """
 
     def __init__(self, booster: Booster, path: Path) -> None:
-        self.path = path
-        self.model_ = booster
-        self.n_features_in_ = booster.num_feature()
         names = booster.feature_name()
-        if names != [f"Column_{i}" for i in range(len(names))]:
-            self.feature_names_in_ = np.array(names, dtype=object)
+        unnamed = names == [f"Column_{i}" for i in range(len(names))]
+        super().__init__(path, booster.num_feature(), None if unnamed else names)
+        self.model_ = booster
         self._categories = _categories(booster)
-
-    def model_bytes(self) -> int:
-        """Size of the file."""
-        return self.path.stat().st_size
 
     def structure(self) -> TeacherStructure | None:
         """What the trees tell of the columns; None where the file holds no names, or no splits."""
-        if not hasattr(self, "feature_names_in_"):
-            return None
-        return structure_of_booster(self.model_, list(map(str, self.feature_names_in_)))
+        return None if self.names is None else structure_of_booster(self.model_, self.names)
 
-    def columns_of(self, X: Any) -> Any:
-        """The columns of a frame that the model reads, in its order.
-
-        Raises
-        ------
-        DataError
-            When one is missing; the message names it.
-        """
-        if not hasattr(self, "feature_names_in_"):
-            if X.shape[1] != self.n_features_in_:
-                raise DataError(
-                    f"the model file '{self.path}' was made for {self.n_features_in_} columns, "
-                    f"but the table has {X.shape[1]}."
-                )
-            return X
-        known = {_written(name): name for name in reversed(list(X.columns))}
-        known.update((name, name) for name in X.columns)
-        missing = [name for name in self.feature_names_in_ if name not in known]
-        if missing:
-            shown = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
-            raise DataError(
-                f"the model file '{self.path}' was trained on {len(missing)} column(s) that the "
-                f"table lacks: {shown}."
-            )
-        return X[[known[name] for name in self.feature_names_in_]]
+    def written(self, names: list[str]) -> list[str]:
+        """LightGBM writes blanks as underscores."""
+        return [str(name).replace(" ", "_") for name in names]
 
     def _output(self, X: Any) -> np.ndarray:
         if not hasattr(X, "columns"):
@@ -174,11 +145,6 @@ def load(path: str | Path) -> LoadedClassifier | LoadedRegressor:
     if objective in _PROBABILITIES:
         return LoadedClassifier(booster, path, max(2, n_scores))
     return LoadedRegressor(booster, path)
-
-
-def _written(name: str) -> str:
-    """A column's name as LightGBM writes it."""
-    return str(name).replace(" ", "_")
 
 
 def _categories(booster: Booster) -> dict[int, dict[str, int] | None]:

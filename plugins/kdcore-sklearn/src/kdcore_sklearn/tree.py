@@ -26,6 +26,33 @@ class _DecisionTree:
     shrinkage: float
     random_state: int | None
 
+    def __init__(
+        self,
+        *,
+        max_depth: int | None = None,
+        max_leaf_nodes: int | None = 64,
+        min_samples_leaf: int | float = 5,
+        ccp_alpha: float = 0.0,
+        shrinkage: float = 20.0,
+        random_state: int | None = 0,
+        alpha: float = 0.7,
+        temperature: float = 1.0,
+        loss: Any = None,
+        encoder: Any = "ordinal",
+        features: Any = None,
+    ) -> None:
+        self.max_depth = max_depth
+        self.max_leaf_nodes = max_leaf_nodes
+        self.min_samples_leaf = min_samples_leaf
+        self.ccp_alpha = ccp_alpha
+        self.shrinkage = shrinkage
+        self.random_state = random_state
+        self.alpha = alpha
+        self.temperature = temperature
+        self.loss = loss
+        self.encoder = encoder
+        self.features = features
+
     def check_params(self) -> None:
         require(
             self,
@@ -105,33 +132,6 @@ class DecisionTreeStudentClassifier(_DecisionTree, ClassifierStudent):
         The fitted tree of the encoded columns; its outputs follow ``classes_``.
     """
 
-    def __init__(
-        self,
-        *,
-        max_depth: int | None = None,
-        max_leaf_nodes: int | None = 64,
-        min_samples_leaf: int | float = 5,
-        ccp_alpha: float = 0.0,
-        shrinkage: float = 20.0,
-        random_state: int | None = 0,
-        alpha: float = 0.7,
-        temperature: float = 1.0,
-        loss: Any = None,
-        encoder: Any = "ordinal",
-        features: Any = None,
-    ) -> None:
-        self.max_depth = max_depth
-        self.max_leaf_nodes = max_leaf_nodes
-        self.min_samples_leaf = min_samples_leaf
-        self.ccp_alpha = ccp_alpha
-        self.shrinkage = shrinkage
-        self.random_state = random_state
-        self.alpha = alpha
-        self.temperature = temperature
-        self.loss = loss
-        self.encoder = encoder
-        self.features = features
-
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
         self.model_ = self._grow(Z, loss.blend(targets), targets.sample_weight)
 
@@ -163,33 +163,6 @@ class DecisionTreeStudentRegressor(_DecisionTree, RegressorStudent):
     model_ : sklearn.tree.DecisionTreeRegressor
         The fitted tree of the encoded columns.
     """
-
-    def __init__(
-        self,
-        *,
-        max_depth: int | None = None,
-        max_leaf_nodes: int | None = 64,
-        min_samples_leaf: int | float = 5,
-        ccp_alpha: float = 0.0,
-        shrinkage: float = 20.0,
-        random_state: int | None = 0,
-        alpha: float = 0.7,
-        temperature: float = 1.0,
-        loss: Any = None,
-        encoder: Any = "ordinal",
-        features: Any = None,
-    ) -> None:
-        self.max_depth = max_depth
-        self.max_leaf_nodes = max_leaf_nodes
-        self.min_samples_leaf = min_samples_leaf
-        self.ccp_alpha = ccp_alpha
-        self.shrinkage = shrinkage
-        self.random_state = random_state
-        self.alpha = alpha
-        self.temperature = temperature
-        self.loss = loss
-        self.encoder = encoder
-        self.features = features
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
         self.model_ = self._grow(Z, loss.blend(targets), targets.sample_weight)

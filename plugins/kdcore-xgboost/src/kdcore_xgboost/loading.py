@@ -12,8 +12,9 @@ from xgboost.core import XGBoostError
 
 from kdcore.columns import Column, category_keys, numeric_values
 from kdcore.errors import DataError, FitError
+from kdcore.loaded_models import LoadedModel
 from kdcore.targets import softmax
-from kdcore_xgboost.teacher import named
+from kdcore_xgboost.teacher import written_names
 from kdcore_xgboost.trees import structure_of_booster
 from kdcore_xgboost.ubjson import keys_of
 
@@ -26,7 +27,7 @@ _BINARY = ("binary:logistic", "binary:logitraw")
 _SEVERAL = ("multi:softprob", "multi:softmax")
 
 
-class _Loaded:
+class _Loaded(LoadedModel):
     """A fitted booster that reads tables as the user has them.
 
     Parameters
@@ -43,61 +44,24 @@ class _Loaded:
     """
 
     def __init__(self, booster: Booster, path: Path) -> None:
-        self.path = path
+        super().__init__(path, int(booster.num_features()), booster.feature_names or None)
         self.model_ = booster
-        self.n_features_in_ = int(booster.num_features())
-        if booster.feature_names:
-            self.feature_names_in_ = np.array(booster.feature_names, dtype=object)
         kinds = booster.feature_types or []
         self._categorical = {j for j, kind in enumerate(kinds) if kind == "c"}
         self._categories = _categories(booster) if self._categorical else {}
 
-    def model_bytes(self) -> int:
-        """Size of the file."""
-        return self.path.stat().st_size
-
     def structure(self) -> TeacherStructure | None:
         """What the trees tell of the columns; None where the file holds no names, or no trees."""
-        if not hasattr(self, "feature_names_in_"):
-            return None
-        return structure_of_booster(self.model_, list(map(str, self.feature_names_in_)))
+        return None if self.names is None else structure_of_booster(self.model_, self.names)
 
-    def columns_of(self, X: Any) -> Any:
-        """The columns of a frame that the model reads, in its order.
-
-        Raises
-        ------
-        DataError
-            When one is missing; the message names it.
-        """
-        if not hasattr(self, "feature_names_in_"):
-            if X.shape[1] != self.n_features_in_:
-                raise DataError(
-                    f"the model file '{self.path}' was made for {self.n_features_in_} columns, "
-                    f"but the table has {X.shape[1]}."
-                )
-            return X
-        known = dict(zip(named(X).columns, X.columns, strict=True))
-        known.update((name, name) for name in X.columns)
-        missing = [name for name in self.feature_names_in_ if name not in known]
-        if missing:
-            shown = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
-            raise DataError(
-                f"the model file '{self.path}' was trained on {len(missing)} column(s) that the "
-                f"table lacks: {shown}."
-            )
-        return X[[known[name] for name in self.feature_names_in_]]
+    def written(self, names: list[str]) -> list[str]:
+        """XGBoost's own names, where it refuses those of the table."""
+        return written_names(names)
 
     def _output(self, X: Any, *, margin: bool = False) -> np.ndarray:
         import pandas as pd
 
-        frame = X if hasattr(X, "columns") else None
-        if frame is None:
-            array = np.asarray(X)
-            names = getattr(self, "feature_names_in_", None)
-            fits = array.ndim == 2 and array.shape[1] == self.n_features_in_
-            frame = pd.DataFrame(array, columns=names if fits else None)
-        frame = self.columns_of(frame)
+        frame = self.frame_of(X)
         data = {}
         for j, name in enumerate(frame.columns):
             column = frame[name]

@@ -21,14 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["XGBoostTeacherClassifier", "XGBoostTeacherRegressor", "make"]
 
 
-def named(frame: Any) -> Any:
-    """The frame, with other names where XGBoost refuses ``[``, ``]`` and ``<`` in a name."""
-    names = list(frame.columns)
+def written_names(names: list[str]) -> list[str]:
+    """Column names, with others where XGBoost refuses ``[``, ``]`` and ``<`` in a name."""
+    names = list(names)
     for i, name in enumerate(names):
         if set(name) & set("[]<"):
             names[i] = f"column {i}"
             while names.count(names[i]) > 1:
                 names[i] += "_"
+    return names
+
+
+def named(frame: Any) -> Any:
+    """The frame with `written_names`."""
+    names = written_names(list(frame.columns))
     return frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
 
 
