@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from kdcore import ClassifierStudent, RegressorStudent
 from kdcore.parameters import number, one_of, require, seed, whole
 from kdcore_sklearn.network import ACTIVATIONS, Network, Training, train
-from kdcore_sklearn.rows import merge_rows
+from kdcore_sklearn.rows import distinct_rows
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -109,16 +109,23 @@ class _MLPStudent:
         self.features = features
 
     def _train(
-        self, Z: np.ndarray, targets: SoftTargets, loss: Loss, n_outputs: int, logits: Any
+        self,
+        Z: np.ndarray,
+        rows: np.ndarray,
+        targets: SoftTargets,
+        loss: Loss,
+        n_outputs: int,
+        logits: Any,
     ) -> Network:
+        """A network fitted to those rows of Z, which are not copied, and their targets."""
         hidden = np.atleast_1d(self.hidden_layer_sizes).tolist()
         rng = np.random.default_rng(_seed(self.random_state))
         network = Network([Z.shape[1], *hidden, n_outputs], self.activation, rng)
-        held = int(self.validation_fraction * len(Z)) if self.early_stopping else 0
+        held = int(self.validation_fraction * len(rows)) if self.early_stopping else 0
         held = 0 if held < _FEWEST_HELD else held
-        batch = max(128, len(Z) // 256) if self.batch_size == "auto" else int(self.batch_size)
+        batch = max(128, len(rows) // 256) if self.batch_size == "auto" else int(self.batch_size)
         plan = Training(
-            steps=self.max_iter if held else min(self.max_iter, _STEPS_A_ROW * len(Z)),
+            steps=self.max_iter if held else min(self.max_iter, _STEPS_A_ROW * len(rows)),
             batch=batch,
             learning_rate=self.learning_rate_init,
             l2=self.l2,
@@ -126,9 +133,13 @@ class _MLPStudent:
         )
         # One thread is faster for matrices as small as these, and gives the same bits everywhere.
         with threadpool_limits(1, user_api="blas"):
-            self.n_iter_, self.loss_curve_ = train(network, Z, targets, loss, logits, plan, rng)
-            probe = Z[:: -(-len(Z) // _PROBED)]
-            self._importances = network.sensitivity(probe) * Z.std(axis=0)
+            self.n_iter_, self.loss_curve_ = train(
+                network, Z, rows, targets, loss, logits, plan, rng
+            )
+            probe = Z[rows[:: -(-len(rows) // _PROBED)]]
+            # A column at a time: over the whole table it would take another copy.
+            spread = np.array([np.std(column[rows], dtype=float) for column in Z.T])
+            self._importances = network.sensitivity(probe) * spread
         return network
 
     def check_params(self) -> None:
@@ -196,10 +207,10 @@ class MLPStudentClassifier(_MLPStudent, ClassifierStudent):
     )
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
-        Z, targets = merge_rows(Z, targets, loss.alpha)
+        rows, targets = distinct_rows(Z, targets, loss.alpha)
         binary = targets.n_classes == 2
         logits = (_both, _margin) if binary else (_same, _same)
-        network = self._train(Z, targets, loss, 1 if binary else targets.n_classes, logits)
+        network = self._train(Z, rows, targets, loss, 1 if binary else targets.n_classes, logits)
         model = MLPClassifier(**self._own())
         model.out_activation_ = "logistic" if binary else "softmax"
         model.classes_ = np.asarray(targets.classes)
@@ -217,7 +228,7 @@ class MLPStudentRegressor(_MLPStudent, RegressorStudent):
     )
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
-        Z, targets = merge_rows(Z, targets, loss.alpha)
+        rows, targets = distinct_rows(Z, targets, loss.alpha)
         values, weight = targets.blended(loss.alpha), targets.sample_weight
         shift = float(np.average(values, weights=weight))
         scale = float(np.sqrt(np.average((values - shift) ** 2, weights=weight))) or 1.0
@@ -225,7 +236,7 @@ class MLPStudentRegressor(_MLPStudent, RegressorStudent):
         def to_values(output: np.ndarray) -> np.ndarray:
             return output[:, 0].astype(np.float64) * scale + shift
 
-        network = self._train(Z, targets, loss, 1, (to_values, lambda grad: grad[:, None]))
+        network = self._train(Z, rows, targets, loss, 1, (to_values, lambda grad: grad[:, None]))
         model = MLPRegressor(**self._own())
         model.out_activation_ = "identity"
         self._fill(model, network, scale, shift)

@@ -136,6 +136,7 @@ class Training:
 def train(
     network: Network,
     Z: np.ndarray,
+    rows: np.ndarray,
     targets: SoftTargets,
     loss: Loss,
     logits: tuple[Callable[[Any], Any], Callable[[Any], Any]],
@@ -151,7 +152,9 @@ def train(
     ----------
     network : Network
     Z : array of shape (n, d), float32
-    targets : SoftTargets of n rows
+    rows : array of int, shape (m,)
+        Positions in ``Z`` of the rows to learn from.
+    targets : SoftTargets of those m rows
     loss : Loss
     logits : pair of callables
         From the network's output to what the loss reads, and from the loss's gradient to that of
@@ -167,10 +170,10 @@ def train(
         held-out rows it is the loss of the training's end, for losses that change on the way.
     """
     to_logits, to_output = logits
-    order = rng.permutation(len(Z))
-    held, rows = order[: plan.held], order[plan.held :]
-    Z_held, targets_held = Z[held], targets.take(held) if plan.held else targets
-    targets = targets.take(rows)
+    order = rng.permutation(len(rows))
+    held, learnt = order[: plan.held], order[plan.held :]
+    Z_held, targets_held = Z[rows[held]], targets.take(held) if plan.held else targets
+    rows, targets = rows[learnt], targets.take(learnt)
     # Only the loss at the end of the training can compare weights of different moments.
     # A user's own loss need not know that losses can change.
     at = getattr(loss, "at", lambda progress: loss)

@@ -7,6 +7,7 @@ repeated rows, and for rows in another order.
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from kdcore import SoftTargets
 
-__all__ = ["merge_rows"]
+__all__ = ["distinct_rows", "merge_rows"]
 
 _CHUNK = 16_384
 
@@ -37,6 +38,14 @@ def merge_rows(
     targets : SoftTargets of m rows
         Their weights add up to those of the n rows.
     """
+    first, targets = distinct_rows(Z, targets, alpha)
+    return Z[first], targets
+
+
+def distinct_rows(
+    Z: np.ndarray, targets: SoftTargets, alpha: float = 1.0
+) -> tuple[np.ndarray, SoftTargets]:
+    """What `merge_rows` returns, with the positions (m,) of its rows in ``Z`` and no copy of it."""
     if alpha == 0 and not targets.unlabeled.any():
         targets = targets.plain()
     regression = targets.classes is None
@@ -46,30 +55,28 @@ def merge_rows(
         parts.append(targets.teacher.reshape(len(targets), -1))
     first, group = _distinct(parts)
     weight = np.bincount(group, targets.sample_weight, minlength=len(first))
-    return Z[first], replace(targets.take(first), sample_weight=weight)
+    return first, replace(targets.take(first), sample_weight=weight)
 
 
 def _distinct(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """First row of each combination of values, sorted by bytes, and each row's combination.
+    """First row of each combination of values, sorted by a digest, and each row's combination.
 
-    The bytes of a wide table are held once: `numpy.unique` would copy them three times.
+    A digest of 16 bytes stands for a row, whose own bytes would take another copy of the table.
     """
-    widths = [part.shape[1] * part.itemsize for part in parts]
-    content = np.empty((len(parts[0]), sum(widths)), dtype=np.uint8)
-    end = 0
-    for part, width in zip(parts, widths, strict=True):
-        for start in range(0, len(part), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            # Adding zero turns -0.0 into 0.0, which is equal but has other bytes.
-            some = np.ascontiguousarray(part[rows] + part.dtype.type(0))
-            content[rows, end : end + width] = some.view(np.uint8)
-        end += width
-    keys = content.view(np.dtype((np.void, content.shape[1])))[:, 0]
+    n = len(parts[0])
+    digests = bytearray()
+    for start in range(0, n, _CHUNK):
+        # Adding zero turns -0.0 into 0.0, which is equal but has other bytes.
+        some = [
+            np.ascontiguousarray(part[start : start + _CHUNK] + part.dtype.type(0)).view(np.uint8)
+            for part in parts
+        ]
+        for row in np.hstack(some):
+            digests += blake2b(row, digest_size=16).digest()
+    keys = np.frombuffer(digests, dtype="V16")
     order = np.argsort(keys, kind="stable")
-    new = np.ones(len(order), dtype=bool)
-    for start in range(1, len(order), _CHUNK):
-        near = order[start - 1 : start + _CHUNK]
-        new[start : start + _CHUNK] = keys[near[1:]] != keys[near[:-1]]
-    group = np.empty(len(order), dtype=np.intp)
+    new = np.ones(n, dtype=bool)
+    new[1:] = keys[order[1:]] != keys[order[:-1]]
+    group = np.empty(n, dtype=np.intp)
     group[order] = np.cumsum(new) - 1
     return order[new], group
