@@ -25,6 +25,10 @@ MANIFEST, SEAL, MODEL = "manifest.json", "manifest.sha256", "model.onnx"
 _MAX_MANIFEST = 64 * 2**20
 _MAX_MEMBER = 2 * 2**30
 _PIECE = 2**20
+#: What members may unpack to: bytes that are always allowed, and so many times the bytes that
+#: they take in the file. Memory is bounded by what the user has on disk.
+_FREE = {MANIFEST: 4 * 2**20}
+_FREE_MEMBER, _RATIO = 16 * 2**20, 100
 
 
 def archive_bytes(manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> bytes:
@@ -107,14 +111,23 @@ def _entry(archive: zipfile.ZipFile, name: str, limit: int) -> zipfile.ZipInfo:
     entries = [i for i in archive.infolist() if i.filename == name]
     if len(entries) != 1:
         raise BundleError(f"is not a bundle: it holds {len(entries)} members called {name}.")
-    if entries[0].file_size > limit:
-        raise BundleError(f"is refused: its {name} claims {entries[0].file_size} bytes.")
-    return entries[0]
+    entry = entries[0]
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Others may ask for any amount of memory before the first byte is out.
+        raise BundleError(f"is refused: its {name} is compressed in another way than by deflate.")
+    allowed = _FREE.get(name, _FREE_MEMBER) + _RATIO * entry.compress_size
+    if entry.file_size > min(limit, allowed):
+        raise BundleError(
+            f"is refused: its {name} claims {entry.file_size} bytes, packed into "
+            f"{entry.compress_size}."
+        )
+    return entry
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    with archive.open(_entry(archive, name, limit)) as member:
-        data = member.read(limit + 1)
-    if len(data) > limit:
+    entry = _entry(archive, name, limit)
+    with archive.open(entry) as member:
+        data = member.read(entry.file_size + 1)
+    if len(data) > entry.file_size:
         raise BundleError(f"is refused: its {name} is larger than it claims.")
     return data
