@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
-from kdcore.archive import MANIFEST, MODEL, read_archive
+from kdcore.archive import MANIFEST, MODEL, read_archive, read_members
 from kdcore.columns import MISSING, Column, category_key, category_keys, numeric_values
-from kdcore.errors import BundleError, DataError, listed, shown, suggest
+from kdcore.errors import BundleError, DataError, ParameterError, listed, shown, suggest
 from kdcore.manifest import FORMAT_VERSION, check_graph, check_manifest
 from kdcore.onnx_guard import check_model
 
@@ -25,8 +25,16 @@ _MAX_NUMBER = float(np.finfo(np.float32).max)
 _CHUNK = 8192
 
 
-def load(path: str | Path, *, threads: int = 1) -> Bundle:
-    """Open a bundle for prediction.
+@overload
+def load(path: str | Path, *, threads: int = 1, native: Literal[False] = False) -> Bundle: ...
+
+
+@overload
+def load(path: str | Path, *, threads: int = 1, native: Literal[True]) -> Any: ...
+
+
+def load(path: str | Path, *, threads: int = 1, native: bool = False) -> Any:
+    """Open a bundle for prediction, or for further work in Python.
 
     Parameters
     ----------
@@ -34,11 +42,15 @@ def load(path: str | Path, *, threads: int = 1) -> Bundle:
         A ``*.kd`` file.
     threads : int, default=1
         Threads of ONNX Runtime for one call; small models are fastest with one.
+    native : bool, default=False
+        Give back the Python student that the bundle was made of, fitted as it was, instead of the
+        graph. It takes the student's plugin, and the versions of its libraries that the manifest
+        names; no pickle is read.
 
     Returns
     -------
     Bundle
-        Safe to share between threads.
+        Safe to share between threads. With ``native`` a fitted student.
 
     Raises
     ------
@@ -47,6 +59,16 @@ def load(path: str | Path, *, threads: int = 1) -> Bundle:
         kdcore.
     """
     path = Path(path)
+    if native:
+        if threads != 1:
+            raise ParameterError("threads is for the graph's predictions; leave it with native.")
+        from kdcore.native import restored
+
+        manifest, members = read_members(path)
+        try:
+            return restored(manifest, members)
+        except BundleError as error:
+            raise BundleError(f"'{path}' {error}") from error
     manifest, model = read_archive(path)
     try:
         return open_bundle(manifest, model, threads=threads)
