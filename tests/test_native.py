@@ -124,7 +124,7 @@ def test_a_model_of_another_library_comes_back_through_its_plugin(tmp_path):
 
 
 def test_a_prediction_needs_neither_state_nor_plugin(path, data):
-    manifest, members = read_members(path)
+    _, members = read_members(path)
     assert set(members) == {"model.onnx", STUDENT}
     small = pack(Linear().fit(data.X, data.y), data.X, name="test_linear", state=False)
     assert small.bundle.manifest["native"] is None
