@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -28,10 +29,30 @@ _VERSIONED = ("kdcore", "numpy", "scikit-learn", "onnx", "onnxruntime")
 
 @dataclass(frozen=True)
 class Packed:
-    """A bundle ready to be saved: the opened model, and the bytes of its file."""
+    """A bundle ready to be saved.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The opened model; its manifest is the file's.
+    members : dict of str to bytes
+        The file's members beside the manifest.
+    """
 
     bundle: Bundle
-    data: bytes
+    members: dict[str, bytes]
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of the file; equal contents give equal bytes."""
+        return archive_bytes(self.bundle.manifest, self.members)
+
+    def without_state(self) -> Packed:
+        """The same without the Python student, for a smaller file."""
+        manifest = {**self.bundle.manifest, "native": None}
+        smaller = copy.copy(self.bundle)
+        smaller.manifest = manifest
+        return Packed(smaller, {MODEL: self.members[MODEL]})
 
     def save(self, path: str | Path) -> None:
         """Write the file; it appears whole or not at all.
@@ -45,7 +66,14 @@ class Packed:
             temporary.write_bytes(self.data)
 
 
-def pack(student: Any, table: Any, *, name: str = "", info: dict[str, Any] | None = None) -> Packed:
+def pack(
+    student: Any,
+    table: Any,
+    *,
+    name: str = "",
+    info: dict[str, Any] | None = None,
+    state: bool = True,
+) -> Packed:
     """Turn a fitted student into a bundle.
 
     Parameters
@@ -57,6 +85,9 @@ def pack(student: Any, table: Any, *, name: str = "", info: dict[str, Any] | Non
         The student's registered name.
     info : dict, optional
         Added to the manifest: recipe, metrics, provenance.
+    state : bool, default=True
+        Whether the bundle also holds the Python student, for ``kdcore.load(path, native=True)``;
+        a prediction needs the graph only.
 
     Raises
     ------
@@ -66,7 +97,9 @@ def pack(student: Any, table: Any, *, name: str = "", info: dict[str, Any] | Non
         When the student cannot be written as ONNX.
     """
     from kdcore.graph import build_graph
+    from kdcore.native import native_members
 
+    entry, members = native_members(student) if state else (None, {})
     return pack_graph(
         student,
         build_graph(student),
@@ -74,7 +107,8 @@ def pack(student: Any, table: Any, *, name: str = "", info: dict[str, Any] | Non
         table,
         name=name,
         tolerance=TOLERANCE,
-        info={"selected": student.get_selected_features(), **(info or {})},
+        info={"selected": student.get_selected_features(), "native": entry, **(info or {})},
+        members=members,
     )
 
 
@@ -87,6 +121,7 @@ def pack_graph(
     name: str,
     tolerance: float,
     info: dict[str, Any],
+    members: Mapping[str, bytes] | None = None,
 ) -> Packed:
     """Turn a fitted model and its graph from raw columns into a bundle.
 
@@ -104,6 +139,8 @@ def pack_graph(
         See `TOLERANCE`.
     info : dict
         Added to the manifest.
+    members : mapping of str to bytes, optional
+        Further members of the bundle.
 
     Raises
     ------
@@ -120,7 +157,7 @@ def pack_graph(
     }
     bundle = open_bundle(manifest, content)
     manifest["parity"] = parity(bundle, model, table, tolerance=tolerance)
-    return Packed(bundle, archive_bytes(manifest, {MODEL: content}))
+    return Packed(bundle, {MODEL: content, **(members or {})})
 
 
 def parity(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcore.errors import DataError
+from kdcore.errors import DataError, shown
 
 __all__ = ["KINDS", "MISSING", "Column", "category_key", "category_keys", "numeric_values"]
 
@@ -58,7 +58,11 @@ def category_key(value: Any) -> str:
         return str(int(number)) if number.is_integer() else repr(number)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    text = str(value)
+    try:
+        text = str(value)
+    except Exception:
+        # Integers of thousands of digits have no text in Python.
+        text = hex(value) if isinstance(value, int) else type(value).__name__
     return MISSING if text in ("<NA>", "NaT") else text
 
 
@@ -114,6 +118,9 @@ def _is_missing(value: Any) -> bool:
     except ValueError:
         # An array is many values, none of them missing for certain.
         return False
+    except ArithmeticError:
+        # A signalling NaN of decimal refuses to be compared.
+        return True
 
 
 def _number(value: Any, column: Column) -> float:
@@ -135,7 +142,7 @@ def _number(value: Any, column: Column) -> float:
         if str(value) in ("<NA>", "NaT"):
             return float("nan")
         raise DataError(
-            f"column {column.name!r} holds {value!r}, expected "
+            f"column {column.name!r} holds {shown(value)}, expected "
             f"{'true or false' if column.kind == 'boolean' else 'a number'}; correct that value "
             "or leave it empty."
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 __all__ = [
     "BundleError",
@@ -16,6 +17,7 @@ __all__ = [
     "SpecError",
     "UnknownNameError",
     "listed",
+    "shown",
     "suggest",
 ]
 
@@ -61,10 +63,22 @@ class BundleError(KDError):
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest known name, else an empty string."""
-    match = difflib.get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.6)
+    # Comparing with all columns of a very wide table would take minutes.
+    some = [str(k) for k in islice(known, 5000)]
+    match = difflib.get_close_matches(name[:200], some, n=1, cutoff=0.6)
     return f" Did you mean '{match[0]}'?" if match else ""
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
     """The first names, for messages: ``'a', 'b', ...``."""
     return ", ".join(map(repr, names[:most])) + (", ..." if len(names) > most else "")
+
+
+def shown(value: object, most: int = 100) -> str:
+    """How a message shows a value: its `repr` in one line, cut where it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:
+        # Huge integers, and objects of users, may not tell.
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -73,6 +73,7 @@ def distill(
     n_jobs: int | None = None,
     output: str | Path | None = None,
     force: bool = False,
+    state: bool = True,
     cache: LabelCache | None = None,
     on_progress: Progress | None = None,
 ) -> DistillResult:
@@ -149,6 +150,8 @@ def distill(
         ``result.json``; checked before the work starts.
     force : bool, default=False
         Whether existing files may be replaced.
+    state : bool, default=True
+        Whether bundles hold the Python student too, for ``kdcore.load(path, native=True)``.
     cache : LabelCache, optional
         Where labels of teachers given by name are kept and found again.
     on_progress : callable, optional
@@ -244,7 +247,7 @@ def distill(
     )
     if output is not None:
         result.report.seconds["total"] = clock.total()
-        result.save(output, force=force)
+        result.save(output, force=force, state=state)
     return result
 
 

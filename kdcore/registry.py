@@ -158,7 +158,7 @@ class Registry:
         Parameters
         ----------
         role, name : str
-        field : {"factory", "loader"}, default="factory"
+        field : {"factory", "loader", "restore"}, default="factory"
             Which dotted name of the spec.
 
         Raises
@@ -170,7 +170,7 @@ class Registry:
         """
         spec, plugin = self._find(role, name)
         target = getattr(spec, field, None)
-        if field not in ("factory", "loader") or not isinstance(target, str):
+        if field not in ("factory", "loader", "restore") or not isinstance(target, str):
             raise ParameterError(f"The {role} '{name}' has no {field!r} to import.")
         try:
             found = pkgutil.resolve_name(target)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
-from kdcore.archive import MANIFEST, MODEL, read_archive
+from kdcore.archive import MANIFEST, MODEL, read_archive, read_members
 from kdcore.columns import MISSING, Column, category_key, category_keys, numeric_values
-from kdcore.errors import BundleError, DataError, suggest
+from kdcore.errors import BundleError, DataError, ParameterError, listed, shown, suggest
 from kdcore.manifest import FORMAT_VERSION, check_graph, check_manifest
+from kdcore.onnx_guard import check_model
 
 __all__ = ["FORMAT_VERSION", "MANIFEST", "MODEL", "Bundle", "load", "open_bundle"]
 
@@ -24,8 +25,16 @@ _MAX_NUMBER = float(np.finfo(np.float32).max)
 _CHUNK = 8192
 
 
-def load(path: str | Path, *, threads: int = 1) -> Bundle:
-    """Open a bundle for prediction.
+@overload
+def load(path: str | Path, *, threads: int = 1, native: Literal[False] = False) -> Bundle: ...
+
+
+@overload
+def load(path: str | Path, *, threads: int = 1, native: Literal[True]) -> Any: ...
+
+
+def load(path: str | Path, *, threads: int = 1, native: bool = False) -> Any:
+    """Open a bundle for prediction, or for further work in Python.
 
     Parameters
     ----------
@@ -33,11 +42,15 @@ def load(path: str | Path, *, threads: int = 1) -> Bundle:
         A ``*.kd`` file.
     threads : int, default=1
         Threads of ONNX Runtime for one call; small models are fastest with one.
+    native : bool, default=False
+        Give back the Python student that the bundle was made of, fitted as it was, instead of the
+        graph. It takes the student's plugin, and the versions of its libraries that the manifest
+        names; no pickle is read.
 
     Returns
     -------
     Bundle
-        Safe to share between threads.
+        Safe to share between threads. With ``native`` a fitted student.
 
     Raises
     ------
@@ -46,6 +59,16 @@ def load(path: str | Path, *, threads: int = 1) -> Bundle:
         kdcore.
     """
     path = Path(path)
+    if native:
+        if threads != 1:
+            raise ParameterError("threads is for the graph's predictions; leave it with native.")
+        from kdcore.native import restored
+
+        manifest, members = read_members(path)
+        try:
+            return restored(manifest, members)
+        except BundleError as error:
+            raise BundleError(f"'{path}' {error}") from error
     manifest, model = read_archive(path)
     try:
         return open_bundle(manifest, model, threads=threads)
@@ -83,6 +106,8 @@ class Bundle:
         self._numeric = [c for c in columns if c.kind != "categorical"]
         self._categorical = [c for c in columns if c.kind == "categorical"]
         self._session = session
+        self._output = [session.get_outputs()[0].name]
+        self._width = 1 if classes is None else len(classes)
 
     def __repr__(self) -> str:
         return (
@@ -172,14 +197,20 @@ class Bundle:
             if keys:
                 feed["categorical"] = np.stack([c[start:stop] for c in keys], axis=1)
             parts.append(self._ask(feed))
-        width = 1 if self.classes is None else len(self.classes)
-        output = np.concatenate(parts) if parts else np.empty((0, width), dtype=np.float32)
+        output = np.concatenate(parts) if parts else np.empty((0, self._width), dtype=np.float32)
         return output.reshape(n) if self.classes is None else output
 
     def _run_one(self, row: Mapping[str, Any]) -> np.ndarray:
+        if type(row) is not dict and not (
+            isinstance(row, Mapping) or (hasattr(row, "items") and hasattr(row, "index"))
+        ):
+            raise DataError(
+                f"got {shown(row)}; give one row as a mapping of columns to values, such as "
+                "{'age': 41}, or a table to predict or predict_proba."
+            )
         missing = [name for name in self.features if name not in row]
         if missing:
-            row = {str(k): v for k, v in row.items()} if hasattr(row, "items") else {}
+            row = {str(k): v for k, v in row.items()}
             missing = [name for name in self.features if name not in row]
         if missing:
             raise self._lacks(missing, list(row))
@@ -201,7 +232,7 @@ class Bundle:
 
     def _ask(self, feed: dict[str, Any]) -> np.ndarray:
         try:
-            return np.asarray(self._session.run(None, feed)[0])
+            output = self._session.run(self._output, feed)[0]
         except UnicodeEncodeError as error:
             column = next(
                 c.name
@@ -209,6 +240,13 @@ class Bundle:
                 if any(key.encode("utf-8", "ignore").decode() != key for key in keys)
             )
             raise DataError(f"column {column!r} holds a text that is not valid Unicode.") from error
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise BundleError(f"the model of the bundle cannot be run: {reason}") from error
+        rows = len(next(iter(feed.values())))
+        if getattr(output, "shape", None) != (rows, self._width) or output.dtype != np.float32:
+            raise BundleError("the bundle is damaged: its model does not give what it should.")
+        return np.asarray(output)
 
     def _columns(self, table: Any) -> Any:
         """Something that maps each column name to its values."""
@@ -222,7 +260,9 @@ class Bundle:
                 # Training turned other names into text too.
                 table = {str(name): table[name] for name in names}
                 names = list(table)
-            missing = [name for name in self.features if name not in names]
+            # A million other columns are not searched one by one.
+            there = table if isinstance(table, Mapping) else set(names)
+            missing = [name for name in self.features if name not in there]
             if missing:
                 raise self._lacks(missing, names)
             if isinstance(table, Mapping):
@@ -235,7 +275,11 @@ class Bundle:
                             "predict_proba_one for one row."
                         )
             return table
-        array = np.asarray(table)
+        try:
+            array = np.asarray(table)
+        except ValueError:
+            # Rows of different lengths.
+            array = np.empty(0)
         if array.ndim != 2 or array.shape[1] != len(self.features):
             raise DataError(
                 f"got an array of shape {array.shape}; give a table with named columns, or an "
@@ -244,10 +288,10 @@ class Bundle:
         return {name: array[:, j] for j, name in enumerate(self.features)}
 
     def _lacks(self, missing: list[str], there: list[str]) -> DataError:
-        shown = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        known = set(self.features)
         return DataError(
-            f"the table lacks {len(missing)} column(s) that the student reads: {shown}."
-            + suggest(missing[0], [n for n in there if n not in self.features])
+            f"the table lacks {len(missing)} column(s) that the student reads: {listed(missing)}."
+            + suggest(missing[0], [n for n in there if n not in known])
         )
 
 
@@ -262,13 +306,19 @@ def open_bundle(manifest: dict[str, Any], model: bytes, *, threads: int = 1) -> 
     import onnxruntime
 
     check_manifest(manifest)
-
+    check_model(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            model,
+            options,
+            providers=["CPUExecutionProvider"],
+            # It would try the same again, and print so on stdout.
+            enable_fallback=0,
+        )
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise BundleError(f"holds a model that cannot be run: {reason}") from error

@@ -219,6 +219,9 @@ class StudentSpec(Spec):
     recipe : StudentRecipe, optional
         How it learns best from a teacher. Without one it learns from soft labels of the training
         rows, behind its own encoder.
+    restore : str, optional
+        ``"package.module:function"`` that makes a fitted student of a bundle's manifest and the
+        bytes that the student's ``state()`` wrote; see `kdcore.native`.
     """
 
     role: ClassVar[str] = "student"
@@ -231,10 +234,17 @@ class StudentSpec(Spec):
     input: str = "table"
     counterpart: str | None = None
     recipe: StudentRecipe | None = None
+    restore: str | None = None
 
     def _validate(self) -> None:
         self._require_tasks(self.tasks)
         self._require_flags("uses_gradient", "embedded_selection")
+        self._require(
+            self.restore is None
+            or (isinstance(self.restore, str) and bool(_FACTORY.match(self.restore))),
+            "restore",
+            "use 'package.module:function' or None",
+        )
         self._require(
             self.recipe is None
             or (isinstance(self.recipe, StudentRecipe) and self.recipe.is_valid()),
@@ -258,6 +268,10 @@ class StudentSpec(Spec):
             "counterpart",
             "use the name of another student or None",
         )
+
+    def resolve_restore(self) -> Any:
+        """Import and return the function that ``restore`` names; None where there is none."""
+        return None if self.restore is None else pkgutil.resolve_name(self.restore)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,11 +70,19 @@ class DistillResult:
         """The distilled student as it is deployed."""
         return None if self.packed is None else self.packed.bundle
 
-    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+    def save(self, folder: str | Path, *, force: bool = False, state: bool = True) -> Path:
         """Write ``student.kd`` and ``result.json`` into a folder.
 
         Where the verdict prefers a student of labels alone, it is written too, as ``plain.kd`` or
         ``plain_encoded.kd``; bundles of these names from an earlier run are removed.
+
+        Parameters
+        ----------
+        folder : str or Path
+        force : bool, default=False
+            Whether to replace results that exist.
+        state : bool, default=True
+            Whether bundles hold the Python student too, for ``kdcore.load(path, native=True)``.
 
         Raises
         ------
@@ -83,6 +91,8 @@ class DistillResult:
         """
         folder = prepare_folder(folder, force=force, names=OUTPUT_NAMES)
         folder.mkdir(parents=True, exist_ok=True)
+        if not state:
+            self._drop_state()
         if self.packed is not None:
             self.packed.save(folder / BUNDLE_NAME)
             self.report.bundle = self.report.deploy = str(folder / BUNDLE_NAME)
@@ -96,6 +106,13 @@ class DistillResult:
             text = json.dumps(self.report.to_dict(), indent=1, ensure_ascii=False)
             temporary.write_text(text, encoding="utf-8")
         return folder
+
+    def _drop_state(self) -> None:
+        if self.packed is not None:
+            self.packed = self.packed.without_state()
+            self.report.size_bytes["student"] = len(self.packed.data)
+        if self.preferred is not None:
+            self.preferred = self.preferred.without_state()
 
 
 def run_student(

@@ -109,6 +109,12 @@ __all__ = ["distill_command", "teacher_of"]
     help="Folder of the results; by default a new one below kd-out/.",
 )
 @click.option("--force", is_flag=True, help="Replace results that exist in the folder.")
+@click.option(
+    "--state/--no-state",
+    default=True,
+    show_default=True,
+    help="Also keep the Python student in the bundle, for kdcore.load(path, native=True).",
+)
 @run_options
 def distill_command(
     data: str,

@@ -108,9 +108,8 @@ def _checked(registry: Registry, plugin: PluginInfo) -> PluginInfo:
     problems: list[str] = []
     for item in plugin.provides:
         role, _, name = item.partition(": ")
-        fields = ["factory"]
-        if getattr(registry.get(role, name), "loader", None):
-            fields.append("loader")
+        spec = registry.get(role, name)
+        fields = ["factory", *(f for f in ("loader", "restore") if getattr(spec, f, None))]
         for field in fields:
             try:
                 registry.resolve(role, name, field)

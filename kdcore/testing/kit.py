@@ -209,10 +209,15 @@ def _model_checks(
 
             functions += teacher_checks(case)
         else:
+            from kdcore.testing.checks_state import state_checks
             from kdcore.testing.checks_student import student_checks
             from kdcore.testing.checks_student_tables import student_table_checks
 
-            functions += [*student_checks(case), *student_table_checks(case)]
+            functions += [
+                *student_checks(case),
+                *student_table_checks(case),
+                *state_checks(case),
+            ]
         for function in functions:
             yield Check(f"{prefix}.{case.task}.{function.__name__}", function, case)
     for once in checks_model.spec_checks():

@@ -33,6 +33,7 @@ def kd_students() -> Iterable[StudentSpec]:
         name="catboost",
         summary="A few small boosted oblivious trees (CatBoost).",
         factory="kdcore_catboost.student:make",
+        restore="kdcore_catboost.student:restore",
         tasks=_TASKS,
         uses_gradient=False,
         encoder="ordinal",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +17,10 @@ from kdcore.parameters import number, require, whole
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
 
-__all__ = ["CatBoostStudentClassifier", "CatBoostStudentRegressor", "make"]
+__all__ = ["CatBoostStudentClassifier", "CatBoostStudentRegressor", "make", "restore"]
 
 _SMALLEST = 1e-6
+_MEMBER = "state.cbm"
 
 
 class _CatBoostStudent:
@@ -160,6 +164,19 @@ class _CatBoostStudent:
         kind = "PredictionValuesChange"
         return np.maximum(self.model_.get_feature_importance(type=kind), 0.0)
 
+    def state(self) -> tuple[str, bytes]:
+        """Name and bytes of the member that holds ``model_`` in a bundle; empty for None."""
+        if self.model_ is None:
+            return _MEMBER, b""
+        # When and as which of all models it was trained: the same model is to be the same bytes.
+        told = self.model_.get_metadata()
+        for key in ("train_finish_time", "model_guid"):
+            told[key] = ""
+        with tempfile.TemporaryDirectory(prefix="kdcore-") as folder:
+            path = Path(folder, _MEMBER)
+            self.model_.save_model(str(path))
+            return _MEMBER, path.read_bytes()
+
     def _onnx(self, link: str) -> Any:
         from kdcore.onnx_models import tree_ensemble
         from kdcore_catboost.trees import read_trees
@@ -223,6 +240,15 @@ class CatBoostStudentRegressor(_CatBoostStudent, RegressorStudent):
 def make(task: str) -> CatBoostStudentClassifier | CatBoostStudentRegressor:
     """Factory of the spec ``catboost``."""
     return CatBoostStudentRegressor() if task == "regression" else CatBoostStudentClassifier()
+
+
+def restore(
+    manifest: Mapping[str, Any], data: bytes
+) -> CatBoostStudentClassifier | CatBoostStudentRegressor:
+    """A student with its ``model_``, from what `state` wrote; see `kdcore.native`."""
+    student = make(manifest["task"])
+    student.model_ = CatBoost().load_model(blob=data) if data else None
+    return student
 
 
 def _varies(Z: np.ndarray) -> bool:

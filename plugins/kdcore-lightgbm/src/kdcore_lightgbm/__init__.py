@@ -33,6 +33,7 @@ def kd_students() -> Iterable[StudentSpec]:
         name="lightgbm",
         summary="A few small boosted trees (LightGBM), fitted to any loss.",
         factory="kdcore_lightgbm.student:make",
+        restore="kdcore_lightgbm.student:restore",
         tasks=_TASKS,
         uses_gradient=True,
         encoder="ordinal",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
@@ -14,7 +15,7 @@ from kdcore.targets import softmax
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
 
-__all__ = ["LightGBMStudentClassifier", "LightGBMStudentRegressor", "make"]
+__all__ = ["LightGBMStudentClassifier", "LightGBMStudentRegressor", "make", "restore"]
 
 _SMALLEST = 1e-6
 
@@ -162,6 +163,10 @@ class _LightGBMStudent:
         """Total gain of the splits on each encoded column."""
         return np.maximum(self.model_.feature_importance("gain"), 0.0)
 
+    def state(self) -> tuple[str, bytes]:
+        """Name and bytes of the member that holds ``model_`` in a bundle."""
+        return "state.txt", self.model_.model_to_string().encode()
+
     def _onnx(self, link: str) -> Any:
         from kdcore.onnx_models import tree_ensemble
         from kdcore_lightgbm.trees import read_trees
@@ -217,3 +222,12 @@ class LightGBMStudentRegressor(_LightGBMStudent, RegressorStudent):
 def make(task: str) -> LightGBMStudentClassifier | LightGBMStudentRegressor:
     """Factory of the spec ``lightgbm``."""
     return LightGBMStudentRegressor() if task == "regression" else LightGBMStudentClassifier()
+
+
+def restore(
+    manifest: Mapping[str, Any], data: bytes
+) -> LightGBMStudentClassifier | LightGBMStudentRegressor:
+    """A student with its ``model_``, from what `state` wrote; see `kdcore.native`."""
+    student = make(manifest["task"])
+    student.model_ = lightgbm.Booster(model_str=data.decode())
+    return student

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from kdcore import ClassifierStudent, RegressorStudent
 from kdcore.losses import KL
 from kdcore.parameters import number, require, whole
+from kdcore_sklearn.state import StateMixin
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -32,7 +33,7 @@ _EXACT = 1_000_000
 _ROWS = 8192
 
 
-class LogisticRegressionStudent(ClassifierStudent):
+class LogisticRegressionStudent(StateMixin, ClassifierStudent):
     """Logistic regression that minimises a distillation loss exactly, by L-BFGS.
 
     A loss that is not convex (`dist`, `logit_standardization`) is minimised from the solution of
@@ -167,7 +168,7 @@ class LogisticRegressionStudent(ClassifierStudent):
         return linear_model(self.model_.coef_, self.model_.intercept_, link=link)
 
 
-class RidgeStudent(RegressorStudent):
+class RidgeStudent(StateMixin, RegressorStudent):
     """Ridge regression fitted to ``alpha * teacher + (1 - alpha) * label``.
 
     Parameters

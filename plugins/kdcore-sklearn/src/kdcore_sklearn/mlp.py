@@ -13,6 +13,7 @@ from kdcore import ClassifierStudent, RegressorStudent
 from kdcore.parameters import number, one_of, require, seed, whole
 from kdcore_sklearn.network import ACTIVATIONS, Network, Training, train
 from kdcore_sklearn.rows import distinct_rows
+from kdcore_sklearn.state import StateMixin
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -25,7 +26,7 @@ _FEWEST_HELD, _STEPS_A_ROW = 10, 20
 _PROBED = 1000
 
 
-class _MLPStudent:
+class _MLPStudent(StateMixin):
     """Constructor, training and export that both students share.
 
     scikit-learn's own ``fit`` takes labels only. Here the same network is trained by Adam on any

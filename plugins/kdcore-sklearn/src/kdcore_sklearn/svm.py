@@ -18,6 +18,7 @@ from kdcore.parameters import number, one_of, require, seed, whole
 from kdcore.targets import softmax
 from kdcore_sklearn.least_squares import COSTS, best_cost, calibrate, rbf, solve_dual, solve_primal
 from kdcore_sklearn.rows import merge_rows
+from kdcore_sklearn.state import StateMixin
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -29,7 +30,7 @@ _KERNELS = ("rbf", "linear")
 _TRIED, _WIDTHS = 1000, (0.25, 0.5, 1.0, 2.0)
 
 
-class _SVMStudent:
+class _SVMStudent(StateMixin):
     """Constructor, machine and export that both students share.
 
     The machine is a least-squares support vector machine: squared error instead of the hinge,

@@ -9,6 +9,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from kdcore import ClassifierStudent, RegressorStudent
 from kdcore.parameters import number, require, seed, whole
+from kdcore_sklearn.state import StateMixin
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["DecisionTreeStudentClassifier", "DecisionTreeStudentRegressor", "make"]
 
 
-class _DecisionTree:
+class _DecisionTree(StateMixin):
     """What both tree students share; the parameters are documented there."""
 
     max_depth: int | None
@@ -78,13 +79,13 @@ class _DecisionTree:
 
     def encoded_importances(self) -> np.ndarray:
         """Share of the squared error that the splits on each encoded column remove."""
-        return np.asarray(self.model_.feature_importances_)  # type: ignore[attr-defined]
+        return np.asarray(self.model_.feature_importances_)
 
     def to_onnx(self) -> Any:
         """ONNX model from encoded rows to class probabilities, or to values."""
         from kdcore.graph import tree_ensemble
 
-        model = self.model_  # type: ignore[attr-defined]
+        model = self.model_
         tree = model.tree_
         nodes = {
             "left": tree.children_left,

@@ -33,6 +33,7 @@ def kd_students() -> Iterable[StudentSpec]:
         name="xgboost",
         summary="A few small boosted trees (XGBoost), fitted to any loss.",
         factory="kdcore_xgboost.student:make",
+        restore="kdcore_xgboost.student:restore",
         tasks=_TASKS,
         uses_gradient=True,
         encoder="ordinal",

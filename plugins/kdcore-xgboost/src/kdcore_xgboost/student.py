@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from kdcore.parameters import number, require, whole
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
 
-__all__ = ["XGBoostStudentClassifier", "XGBoostStudentRegressor", "make"]
+__all__ = ["XGBoostStudentClassifier", "XGBoostStudentRegressor", "make", "restore"]
 
 
 class _XGBoostStudent:
@@ -137,6 +138,11 @@ class _XGBoostStudent:
         gains = booster.get_score(importance_type="total_gain")
         return np.array([gains.get(f"f{j}", 0.0) for j in range(booster.num_features())])
 
+    def state(self) -> tuple[str, bytes]:
+        """Name and bytes of the member that holds ``model_`` in a bundle."""
+        booster: xgboost.Booster = self.model_  # type: ignore[attr-defined]
+        return "state.ubj", bytes(booster.save_raw("ubj"))
+
     def _onnx(self, n_outputs: int, base: np.ndarray, link: str) -> Any:
         from kdcore.graph import tree_ensemble
 
@@ -222,3 +228,13 @@ class XGBoostStudentRegressor(_XGBoostStudent, RegressorStudent):
 def make(task: str) -> XGBoostStudentClassifier | XGBoostStudentRegressor:
     """Factory of the spec ``xgboost``."""
     return XGBoostStudentRegressor() if task == "regression" else XGBoostStudentClassifier()
+
+
+def restore(
+    manifest: Mapping[str, Any], data: bytes
+) -> XGBoostStudentClassifier | XGBoostStudentRegressor:
+    """A student with its ``model_``, from what `state` wrote; see `kdcore.native`."""
+    student = make(manifest["task"])
+    student.model_ = xgboost.Booster()
+    student.model_.load_model(bytearray(data))
+    return student
