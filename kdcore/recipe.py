@@ -35,6 +35,8 @@ class Recipe:
         How they are made; None leaves it to the table. See `kdcore.transfer.make_augmenter`.
     calibrate : bool, default=True
         Whether the teacher's probabilities are calibrated by temperature first.
+    correction : DaoCorrection, optional
+        Corrects the teacher's labels by the true ones; see `kdcore.label_correction`.
     params : mapping, default={}
         Parameters of the student.
     """
@@ -45,6 +47,7 @@ class Recipe:
     augment: int = 0
     method: Any = None
     calibrate: bool = True
+    correction: Any = None
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -63,6 +66,7 @@ def default_recipe(
     unlabeled: bool,
     augment: Any = None,
     encoder: Any = None,
+    correction: Any = None,
 ) -> Recipe:
     """The recipe that a student starts with.
 
@@ -83,6 +87,8 @@ def default_recipe(
         ``"METHOD:N"``.
     encoder : str or Encoder, optional
         What the user asks for.
+    correction : DaoCorrection, optional
+        What the user asks for.
 
     Raises
     ------
@@ -90,7 +96,11 @@ def default_recipe(
         When synthetic rows were asked for and the teacher cannot label them.
     """
     own = student.recipe if mode != "plain" else None
-    recipe = Recipe(name="default" if own is not None else "textbook", calibrate=mode != "plain")
+    recipe = Recipe(
+        name="default" if own is not None else "textbook",
+        calibrate=mode != "plain",
+        correction=correction,
+    )
     if own is not None and "encoder" not in student.given and n_columns <= _MOST_BINNED:
         recipe = replace(recipe, encoder=own.encoder)
     if own is not None and can_be_asked and not unlabeled:

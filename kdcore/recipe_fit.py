@@ -12,6 +12,7 @@ from kdcore.calibration import Calibration
 from kdcore.encoders import make_encoder
 from kdcore.errors import FitError, KDError
 from kdcore.given import raw_like
+from kdcore.label_correction import corrected
 from kdcore.labels import teacher_output
 from kdcore.structure import structure_of
 from kdcore.targets import SoftTargets, encode_labels
@@ -101,7 +102,7 @@ class Lesson:
             return self.data.train.X, soft_targets(self.data.train)
         if not self.augmented(recipe) and self.data.extra is None:
             return self._rows(recipe)
-        key = (recipe.augment, recipe.method, recipe.calibrate)
+        key = (recipe.augment, recipe.method, recipe.calibrate, recipe.correction)
         if self._kept.get("rows", (None,))[0] != key:
             # One at a time: transfer sets are large.
             self._kept["rows"] = (key, self._rows(recipe))
@@ -123,6 +124,14 @@ class Lesson:
         self.transfer_set(recipe)
         return self._kept["quality"]
 
+    def correction(self, recipe: Recipe) -> dict[str, Any] | None:
+        """What correcting the labels of a recipe did (`corrected`); None if it does not."""
+        if not recipe.teacher or recipe.correction is None:
+            return None
+        if "correction" not in self._kept:
+            self.transfer_set(recipe)
+        return {"name": recipe.correction.name, **self._kept["correction"]}
+
     def method(self, recipe: Recipe) -> Any:
         """How a recipe's synthetic rows are made."""
         train = self.data.train
@@ -134,6 +143,10 @@ class Lesson:
         calibrate = self.calibration if recipe.calibrate else Calibration()
         X = train.X
         targets = soft_targets(train, calibrate(run.labels.values), run.labels.provenance)
+        if recipe.correction is not None:
+            targets, self._kept["correction"] = corrected(
+                recipe.correction, X, targets, random_state=self.random_state
+            )
         if extra is not None and run.unlabeled is not None:
             X, targets = join_unlabeled(X, targets, extra.X, calibrate(run.unlabeled))
         n = self.augmented(recipe)

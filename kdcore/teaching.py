@@ -97,6 +97,7 @@ def teach(
         unlabeled=lesson.data.extra is not None,
         augment=wishes.augment,
         encoder=wishes.encoder,
+        correction=wishes.label_correction,
     )
     clock = Clock() if clock is None else clock
     notes: list[str] = []
