@@ -62,6 +62,7 @@ def default_recipe(
     *,
     mode: str,
     n_columns: int,
+    n_rows: int = 0,
     can_be_asked: bool,
     unlabeled: bool,
     augment: Any = None,
@@ -78,6 +79,8 @@ def default_recipe(
     n_columns : int
         Raw columns of the table; above 100 each student keeps its own encoder, since bins of so
         many columns would be thousands.
+    n_rows : int, default=0
+        Training rows; with 60,000 there are enough, and none are made unless asked for.
     can_be_asked : bool
         Whether the teacher can label other rows than those of the table.
     unlabeled : bool
@@ -103,7 +106,7 @@ def default_recipe(
     )
     if own is not None and "encoder" not in student.given and n_columns <= _MOST_BINNED:
         recipe = replace(recipe, encoder=own.encoder)
-    if own is not None and can_be_asked and not unlabeled:
+    if own is not None and can_be_asked and not unlabeled and n_rows < _ENOUGH_ROWS:
         recipe = replace(recipe, augment=own.augment)
     if encoder is not None:
         recipe = replace(recipe, encoder=encoder)
@@ -176,6 +179,8 @@ def split_augment(augment: Any) -> tuple[Any, int]:
 
 
 _DEFAULT_ROWS = 10
+#: Real rows beyond which synthetic ones would be the fewer.
+_ENOUGH_ROWS = 60_000
 _MOST_BINNED = 100
 
 

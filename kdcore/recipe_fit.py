@@ -14,6 +14,7 @@ from kdcore.errors import FitError, KDError
 from kdcore.given import raw_like
 from kdcore.label_correction import corrected
 from kdcore.labels import teacher_output
+from kdcore.row_limit import MOST_CELLS, affordable_rows
 from kdcore.structure import structure_of
 from kdcore.targets import SoftTargets, encode_labels
 from kdcore.transfer import (
@@ -55,6 +56,8 @@ class Lesson:
         Whether to take the quality of synthetic rows, see `quality`.
     whole : Lesson, optional
         The lesson of which this is a part: it has the same structure.
+    told : list of str
+        What a reader of the report should know of the fits, see `fit_student`.
     """
 
     data: Data
@@ -62,6 +65,7 @@ class Lesson:
     random_state: int
     measure: bool = False
     whole: Lesson | None = None
+    told: list[str] = field(default_factory=list)
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -190,9 +194,17 @@ def soft_targets(
 
 
 def fit_student(
-    student: Resolved, lesson: Lesson, recipe: Recipe, params: Mapping[str, Any] | None = None
+    student: Resolved,
+    lesson: Lesson,
+    recipe: Recipe,
+    params: Mapping[str, Any] | None = None,
+    *,
+    most_cells: int = MOST_CELLS,
 ) -> Any:
     """Fit a student as a recipe says.
+
+    Where an encoding would make many times as much of a large table as it is, the student is fitted
+    to a random part of the rows, and ``lesson.told`` says so: see `kdcore.row_limit`.
 
     Parameters
     ----------
@@ -201,6 +213,8 @@ def fit_student(
     recipe : Recipe
     params : mapping, optional
         Tuned parameters of the student; those of the recipe win over them.
+    most_cells : int, default=32000000
+        See `kdcore.row_limit`.
 
     Raises
     ------
@@ -217,6 +231,13 @@ def fit_student(
     X, targets = lesson.transfer_set(recipe)
     if getattr(make_encoder(estimator.encoder), "uses_structure", False):
         targets = targets.with_structure(lesson.structure)
+    rows, note = affordable_rows(
+        estimator, X, targets, most_cells=most_cells, random_state=lesson.random_state
+    )
+    if rows is not None:
+        X, targets = X.iloc[rows], targets.take(rows)
+    if note and note not in lesson.told:
+        lesson.told.append(note)
     try:
         return estimator.fit(X, targets)
     except KDError:
