@@ -10,6 +10,7 @@ import numpy as np
 
 from kdcore.evaluation import paired_gain
 from kdcore.recipe_fit import fit_student
+from kdcore.row_limit import MOST_CELLS
 from kdcore.tuning import held_losses
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def choose(
     lessons: Sequence[Lesson],
     recipes: Sequence[Recipe],
     params: Mapping[Any, Mapping[str, Any]],
+    *,
+    most_cells: int = MOST_CELLS,
 ) -> Choice:
     """Compare recipes on held-out parts of the training rows.
 
@@ -59,11 +62,16 @@ def choose(
         The default first.
     params : mapping
         Tuned parameters for each recipe's encoder, by its text.
+    most_cells : int, default=32000000
+        Of each fit; see `kdcore.row_limit`.
     """
     losses = [
         np.concatenate(
             [
-                held_losses(fit_student(student, lesson, r, params[str(r.encoder)]), lesson)
+                held_losses(
+                    fit_student(student, lesson, r, params[str(r.encoder)], most_cells=most_cells),
+                    lesson,
+                )
                 for lesson in lessons
             ]
         )

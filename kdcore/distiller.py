@@ -47,6 +47,7 @@ class _Distillation(BaseEstimator):
         loss: Any = None,
         encoder: Any = None,
         augment: Any = None,
+        label_correction: Any = None,
         max_features: int | float | None = None,
         max_factor_ratio: float | None = None,
         selector: Any = None,
@@ -69,6 +70,7 @@ class _Distillation(BaseEstimator):
         self.loss = loss
         self.encoder = encoder
         self.augment = augment
+        self.label_correction = label_correction
         self.max_features = max_features
         self.max_factor_ratio = max_factor_ratio
         self.selector = selector
@@ -119,7 +121,11 @@ class _Distillation(BaseEstimator):
             tolerance=self.tolerance,
         )
         wishes = Wishes(
-            mode=self.recipe, augment=self.augment, encoder=self.encoder, columns=columns
+            mode=self.recipe,
+            augment=self.augment,
+            encoder=self.encoder,
+            label_correction=self.label_correction,
+            columns=columns,
         )
         source = self._source(table, seed)
         student = resolve_student(
@@ -129,6 +135,7 @@ class _Distillation(BaseEstimator):
             recipe={"alpha": self.alpha, "temperature": self.temperature, "loss": self.loss},
         )
         columns.limits(table.names, student.estimator.features)
+        wishes.require_use(student)
         labels = source.label(
             table, folds=self.folds, random_state=seed, n_jobs=self.n_jobs, on_step=None
         )
@@ -271,6 +278,8 @@ _PARAMETERS = """
         Override the student's own; see `kdcore.{base}`.
     encoder, augment : optional
         Override the recipe's; see `kdcore.distill`.
+    label_correction : str or DaoCorrection, optional
+        ``"dao"`` corrects the teacher's labels by the true ones; see `kdcore.label_correction`.
     max_features, max_factor_ratio, selector, keep, drop, costs, max_cost, tolerance : optional
         Which columns the student may read, chosen within a budget; see `kdcore.distill`. Columns
         of arrays are called ``x0, x1, ...``. `predict` needs no others.

@@ -59,6 +59,7 @@ def distill(
     loss: Any = None,
     encoder: Any = None,
     augment: Any = None,
+    label_correction: Any = None,
     max_features: int | float | None = None,
     max_factor_ratio: float | None = None,
     selector: Any = None,
@@ -122,6 +123,9 @@ def distill(
     augment : int, str or callable, optional
         Synthetic rows for each training row (0 for none), how they are made, or both as in
         ``"munge:5"``; overrides the recipe's. See `kdcore.transfer.make_augmenter`.
+    label_correction : str or DaoCorrection, optional
+        ``"dao"`` moves each of the teacher's labels towards the true one, as far as the teacher's
+        error asks for; for a weak or biased teacher. See `kdcore.label_correction`.
     max_features : int or float, optional
         Most raw columns that the student reads: a number, or a ratio of all (rounded down, at
         least one). A ceiling: fewer are read where held-out training rows say so. None allows all.
@@ -180,6 +184,7 @@ def distill(
         mode=recipe,
         augment=augment,
         encoder=encoder,
+        label_correction=label_correction,
         deadline=Deadline(time_limit),
         columns=columns,
     )
@@ -221,6 +226,7 @@ def distill(
         columns=rows.train.names,
     )
     columns.limits(rows.train.names, learner.estimator.features)
+    wishes.require_use(learner)
     clock.lap("read")
     run = run_teacher(
         source,

@@ -35,6 +35,8 @@ class Recipe:
         How they are made; None leaves it to the table. See `kdcore.transfer.make_augmenter`.
     calibrate : bool, default=True
         Whether the teacher's probabilities are calibrated by temperature first.
+    correction : DaoCorrection, optional
+        Corrects the teacher's labels by the true ones; see `kdcore.label_correction`.
     params : mapping, default={}
         Parameters of the student.
     """
@@ -45,6 +47,7 @@ class Recipe:
     augment: int = 0
     method: Any = None
     calibrate: bool = True
+    correction: Any = None
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -59,10 +62,12 @@ def default_recipe(
     *,
     mode: str,
     n_columns: int,
+    n_rows: int = 0,
     can_be_asked: bool,
     unlabeled: bool,
     augment: Any = None,
     encoder: Any = None,
+    correction: Any = None,
 ) -> Recipe:
     """The recipe that a student starts with.
 
@@ -74,6 +79,8 @@ def default_recipe(
     n_columns : int
         Raw columns of the table; above 100 each student keeps its own encoder, since bins of so
         many columns would be thousands.
+    n_rows : int, default=0
+        Training rows; with 60,000 there are enough, and none are made unless asked for.
     can_be_asked : bool
         Whether the teacher can label other rows than those of the table.
     unlabeled : bool
@@ -83,6 +90,8 @@ def default_recipe(
         ``"METHOD:N"``.
     encoder : str or Encoder, optional
         What the user asks for.
+    correction : DaoCorrection, optional
+        What the user asks for.
 
     Raises
     ------
@@ -90,10 +99,14 @@ def default_recipe(
         When synthetic rows were asked for and the teacher cannot label them.
     """
     own = student.recipe if mode != "plain" else None
-    recipe = Recipe(name="default" if own is not None else "textbook", calibrate=mode != "plain")
+    recipe = Recipe(
+        name="default" if own is not None else "textbook",
+        calibrate=mode != "plain",
+        correction=correction,
+    )
     if own is not None and "encoder" not in student.given and n_columns <= _MOST_BINNED:
         recipe = replace(recipe, encoder=own.encoder)
-    if own is not None and can_be_asked and not unlabeled:
+    if own is not None and can_be_asked and not unlabeled and n_rows < _ENOUGH_ROWS:
         recipe = replace(recipe, augment=own.augment)
     if encoder is not None:
         recipe = replace(recipe, encoder=encoder)
@@ -166,6 +179,8 @@ def split_augment(augment: Any) -> tuple[Any, int]:
 
 
 _DEFAULT_ROWS = 10
+#: Real rows beyond which synthetic ones would be the fewer.
+_ENOUGH_ROWS = 60_000
 _MOST_BINNED = 100
 
 

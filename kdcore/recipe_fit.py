@@ -12,7 +12,9 @@ from kdcore.calibration import Calibration
 from kdcore.encoders import make_encoder
 from kdcore.errors import FitError, KDError
 from kdcore.given import raw_like
+from kdcore.label_correction import corrected
 from kdcore.labels import teacher_output
+from kdcore.row_limit import MOST_CELLS, affordable_rows
 from kdcore.structure import structure_of
 from kdcore.targets import SoftTargets, encode_labels
 from kdcore.transfer import (
@@ -54,6 +56,8 @@ class Lesson:
         Whether to take the quality of synthetic rows, see `quality`.
     whole : Lesson, optional
         The lesson of which this is a part: it has the same structure.
+    told : list of str
+        What a reader of the report should know of the fits, see `fit_student`.
     """
 
     data: Data
@@ -61,6 +65,7 @@ class Lesson:
     random_state: int
     measure: bool = False
     whole: Lesson | None = None
+    told: list[str] = field(default_factory=list)
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -101,7 +106,7 @@ class Lesson:
             return self.data.train.X, soft_targets(self.data.train)
         if not self.augmented(recipe) and self.data.extra is None:
             return self._rows(recipe)
-        key = (recipe.augment, recipe.method, recipe.calibrate)
+        key = (recipe.augment, recipe.method, recipe.calibrate, recipe.correction)
         if self._kept.get("rows", (None,))[0] != key:
             # One at a time: transfer sets are large.
             self._kept["rows"] = (key, self._rows(recipe))
@@ -123,6 +128,14 @@ class Lesson:
         self.transfer_set(recipe)
         return self._kept["quality"]
 
+    def correction(self, recipe: Recipe) -> dict[str, Any] | None:
+        """What correcting the labels of a recipe did (`corrected`); None if it does not."""
+        if not recipe.teacher or recipe.correction is None:
+            return None
+        if "correction" not in self._kept:
+            self.transfer_set(recipe)
+        return {"name": recipe.correction.name, **self._kept["correction"]}
+
     def method(self, recipe: Recipe) -> Any:
         """How a recipe's synthetic rows are made."""
         train = self.data.train
@@ -134,6 +147,10 @@ class Lesson:
         calibrate = self.calibration if recipe.calibrate else Calibration()
         X = train.X
         targets = soft_targets(train, calibrate(run.labels.values), run.labels.provenance)
+        if recipe.correction is not None:
+            targets, self._kept["correction"] = corrected(
+                recipe.correction, X, targets, random_state=self.random_state
+            )
         if extra is not None and run.unlabeled is not None:
             X, targets = join_unlabeled(X, targets, extra.X, calibrate(run.unlabeled))
         n = self.augmented(recipe)
@@ -177,9 +194,17 @@ def soft_targets(
 
 
 def fit_student(
-    student: Resolved, lesson: Lesson, recipe: Recipe, params: Mapping[str, Any] | None = None
+    student: Resolved,
+    lesson: Lesson,
+    recipe: Recipe,
+    params: Mapping[str, Any] | None = None,
+    *,
+    most_cells: int = MOST_CELLS,
 ) -> Any:
     """Fit a student as a recipe says.
+
+    Where an encoding would make many times as much of a large table as it is, the student is fitted
+    to a random part of the rows, and ``lesson.told`` says so: see `kdcore.row_limit`.
 
     Parameters
     ----------
@@ -188,6 +213,8 @@ def fit_student(
     recipe : Recipe
     params : mapping, optional
         Tuned parameters of the student; those of the recipe win over them.
+    most_cells : int, default=32000000
+        See `kdcore.row_limit`.
 
     Raises
     ------
@@ -204,6 +231,13 @@ def fit_student(
     X, targets = lesson.transfer_set(recipe)
     if getattr(make_encoder(estimator.encoder), "uses_structure", False):
         targets = targets.with_structure(lesson.structure)
+    rows, note = affordable_rows(
+        estimator, X, targets, most_cells=most_cells, random_state=lesson.random_state
+    )
+    if rows is not None:
+        X, targets = X.iloc[rows], targets.take(rows)
+    if note and note not in lesson.told:
+        lesson.told.append(note)
     try:
         return estimator.fit(X, targets)
     except KDError:

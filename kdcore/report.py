@@ -140,6 +140,12 @@ def recipe_line(report: DistillReport) -> str:
     parts = [recipe["name"]]
     if recipe["calibration"] != 1:
         parts.append(f"teacher calibrated at temperature {recipe['calibration']:.3g}")
+    if recipe["label_correction"]:
+        told = recipe["label_correction"]
+        parts.append(
+            f"labels corrected ({told['name']}: teacher's error {told['error']:.3g}, mean share "
+            f"of the label {told['label_share']:.2g})"
+        )
     if recipe["augment"]:
         parts.append(f"{recipe['augment']:,} synthetic rows ({recipe['rows']})")
     borrowed = "" if recipe["structure"] is None else f" (structure: {recipe['structure']})"

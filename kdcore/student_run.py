@@ -306,6 +306,7 @@ def _recipe(lesson: Lesson, taught: Taught) -> dict[str, Any]:
         "alpha": student.alpha if used.teacher else 0.0,
         "loss": loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__),
         "calibration": lesson.calibration.temperature if calibrated else 1.0,
+        "label_correction": lesson.correction(used),
         "augment": taught.augmented or None,
         "rows": _method(lesson.method(used)) if taught.augmented else None,
         "rows_quality": lesson.quality(used),

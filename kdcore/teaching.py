@@ -11,6 +11,7 @@ from kdcore.clock import Clock
 from kdcore.nested import can_be_nested, nested_count, part_of
 from kdcore.recipe import Recipe, default_recipe, plain_recipe, rivals
 from kdcore.recipe_fit import fit_student
+from kdcore.row_limit import MOST_CELLS
 from kdcore.selection import Selection, narrowed, select_columns
 from kdcore.tuning import tuned
 
@@ -25,6 +26,8 @@ __all__ = ["Taught", "plain_student", "teach"]
 _FEWEST_ROWS = 50
 #: Below so many rows only the largest differences can be told.
 _FEW_ROWS = 2000
+#: Encoded cells that are enough to see whether soft labels do harm.
+_BRAKE_CELLS = MOST_CELLS // 4
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,12 @@ def teach(
         student,
         mode=wishes.mode,
         n_columns=len(train.names),
+        n_rows=len(train),
         can_be_asked=run.labels.teacher is not None or run.refit is not None,
         unlabeled=lesson.data.extra is not None,
         augment=wishes.augment,
         encoder=wishes.encoder,
+        correction=wishes.label_correction,
     )
     clock = Clock() if clock is None else clock
     notes: list[str] = []
@@ -148,6 +153,7 @@ def teach(
         notes.append(_moved(choice))
     if selection is not None:
         selection.mark(distilled)
+    notes += lesson.told
     return Taught(
         student=distilled,
         recipe=choice.recipe,
@@ -221,7 +227,7 @@ def _chosen(
     if not alone or late or run.labels.provenance == "in-sample":
         return Choice(recipe)
     soft = replace(recipe, name="soft labels", augment=0, params={})
-    choice = choose(student, [part], [soft, *alone], params)
+    choice = choose(student, [part], [soft, *alone], params, most_cells=_BRAKE_CELLS)
     return choice if choice.moved else replace(choice, recipe=recipe)
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["held_losses", "tuned"]
 
+#: Most encoded cells of a trial: on large tables, a part of the rows finds the same values.
+_MOST_CELLS = 4_000_000
+
 
 def held_losses(model: Any, lesson: Lesson) -> np.ndarray:
     """Losses (m,) of a fitted student on the held-out rows of a lesson."""
@@ -50,7 +53,7 @@ def tuned(student: Resolved, lesson: Lesson, encoder: Any = None) -> dict[str, A
     weight = lesson.data.held.sample_weight
     for values in itertools.product(*grid.values()):
         params = dict(zip(grid, values, strict=True))
-        model = fit_student(student, lesson, plain_recipe(encoder), params)
+        model = fit_student(student, lesson, plain_recipe(encoder), params, most_cells=_MOST_CELLS)
         loss = float(np.average(held_losses(model, lesson), weights=weight))
         if loss < smallest:
             best, smallest = params, loss

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kdcore.encoders import make_encoder
 from kdcore.errors import ParameterError
+from kdcore.label_correction import make_correction
 from kdcore.recipe import MODES, split_augment
 from kdcore.selection import ColumnWishes
+
+if TYPE_CHECKING:
+    from kdcore.resolve import Resolved
 
 __all__ = ["Deadline", "Wishes"]
 
@@ -50,6 +54,7 @@ class Wishes:
     mode : {"auto", "fast", "plain"}, default="auto"
     augment : int, str or callable, optional
     encoder : str or Encoder, optional
+    label_correction : str or DaoCorrection, optional
     deadline : Deadline
     columns : ColumnWishes
         Which columns the student may read.
@@ -63,6 +68,7 @@ class Wishes:
     mode: str = "auto"
     augment: Any = None
     encoder: Any = None
+    label_correction: Any = None
     deadline: Deadline = field(default_factory=Deadline)
     columns: ColumnWishes = field(default_factory=ColumnWishes)
 
@@ -75,3 +81,23 @@ class Wishes:
             split_augment(self.augment)
         if self.encoder is not None:
             make_encoder(self.encoder)
+        if self.label_correction is not None:
+            object.__setattr__(self, "label_correction", make_correction(self.label_correction))
+
+    def require_use(self, student: Resolved) -> None:
+        """Refuse wishes that a student would not heed.
+
+        Raises
+        ------
+        ParameterError
+            When the teacher's labels are to be corrected, and the student does not hear them.
+        """
+        if self.label_correction is None:
+            return
+        loss, alpha = student.estimator.loss, student.estimator.alpha
+        if student.plain is not None or alpha == 0:
+            why = f"loss={loss!r}" if student.plain is not None else "alpha=0"
+            raise ParameterError(
+                f"label_correction corrects the teacher's labels, which the student ignores with "
+                f"{why}; leave one of them out."
+            )

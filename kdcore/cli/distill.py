@@ -90,6 +90,12 @@ __all__ = ["distill_command", "teacher_of"]
     "teacher_bins; parameters may follow: teacher_bins:pairs=20.",
 )
 @click.option(
+    "--label-correction",
+    metavar="NAME",
+    help="dao: move the teacher's labels towards the true ones, as far as its estimated error asks "
+    "for (for a weak or biased teacher); dao:error=0.1 names the error.",
+)
+@click.option(
     "--time-limit",
     type=float,
     metavar="S",
