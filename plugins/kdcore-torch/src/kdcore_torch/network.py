@@ -90,7 +90,7 @@ class TorchNetwork:
             width = check_outputs(network, torch.from_numpy(Z[rows[:2]]), widths)
             self.link_ = link_of(targets, loss, width)
             plan = self._plan(targets, device, seed)
-            history = train(network, Z, rows, targets, loss, self.link_.logits, plan)
+            history = train(network, Z, rows, targets, loss, self.link_, plan)
         self.model_ = network
         self.n_iter_, self.loss_curve_ = history.steps, history.values
         self.n_threads_ = history.threads
