@@ -13,12 +13,11 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from kdcore_torch.chain_layers import LINKS, Link
 from kdcore_torch.devices import autocast
-from kdcore_torch.layers import Dropout, Pixels, Shift
+from kdcore_torch.layers import Pixels, Shift
 
 __all__ = ["Autograd", "Chain", "Passes", "passes"]
-
-_aten: Any = torch.ops.aten
 
 
 class Passes(Protocol):
@@ -79,7 +78,7 @@ class Chain:
         The rest, the first of which has parameters.
     """
 
-    def __init__(self, front: list[nn.Module], links: list[Any]) -> None:
+    def __init__(self, front: list[nn.Module], links: list[Link]) -> None:
         self.front, self.links = front, links
         links[0].first = True
 
@@ -95,205 +94,18 @@ class Chain:
             grad = link.backward(grad)
 
 
-class _Link:
-    """One layer. ``first``: nobody needs the gradient of its input."""
-
-    first = False
-
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-        for name in ("weight", "bias"):
-            value = getattr(layer, name, None)
-            setattr(self, name, None if value is None else value.data)
-            setattr(self, f"{name}_grad", None if value is None else value.grad)
-
-    weight: Any
-    bias: Any
-    weight_grad: Any
-    bias_grad: Any
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        raise TypeError(f"{type(self).__name__} must define forward")
-
-    def backward(self, g: torch.Tensor) -> Any:
-        raise TypeError(f"{type(self).__name__} must define backward")
-
-
-class _Linear(_Link):
-    def __init__(self, layer: Any) -> None:
-        super().__init__(layer)
-        self.turned = self.weight.t()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.x = x
-        if self.bias is None:
-            return torch.mm(x, self.turned)
-        return torch.addmm(self.bias, x, self.turned)
-
-    def backward(self, g: torch.Tensor) -> Any:
-        torch.mm(g.t(), self.x, out=self.weight_grad)
-        if self.bias is not None:
-            torch.sum(g, 0, out=self.bias_grad)
-        return None if self.first else torch.mm(g, self.weight)
-
-
-class _Conv(_Link):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # In this order of memory pooling and batch norm are several times faster.
-        self.x = x = x.contiguous(memory_format=torch.channels_last)
-        c = self.layer
-        return torch.conv2d(x, self.weight, self.bias, c.stride, c.padding, c.dilation, c.groups)
-
-    def backward(self, g: torch.Tensor) -> Any:
-        c, biased = self.layer, self.bias is not None
-        before, weight, bias = _aten.convolution_backward.default(
-            g, self.x, self.weight, [len(self.weight)] if biased else None, c.stride, c.padding,
-            c.dilation, False, [0, 0], c.groups, [not self.first, True, biased],
-        )  # fmt: skip
-        self.weight_grad.copy_(weight)
-        if biased:
-            self.bias_grad.copy_(bias)
-        return before
-
-
-class _Norm(_Link):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        n = self.layer
-        self.x = x
-        n.num_batches_tracked.add_(1)
-        out, self.mean, self.scale = torch.native_batch_norm(
-            x, self.weight, self.bias, n.running_mean, n.running_var, True, n.momentum, n.eps
-        )
-        return out
-
-    def backward(self, g: torch.Tensor) -> Any:
-        n = self.layer
-        before, weight, bias = _aten.native_batch_norm_backward.default(
-            g, self.x, self.weight, n.running_mean, n.running_var, self.mean, self.scale, True,
-            n.eps, [not self.first, True, True],
-        )  # fmt: skip
-        self.weight_grad.copy_(weight)
-        self.bias_grad.copy_(bias)
-        return before
-
-
-class _MaxPool(_Link):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        p = self.layer
-        self.x = x
-        self.sizes = [_pair(v) for v in (p.kernel_size, p.stride, p.padding, p.dilation)]
-        out, self.places = _aten.max_pool2d_with_indices.default(
-            x, *self.sizes, p.ceil_mode
-        )
-        return out  # type: ignore[no-any-return]
-
-    def backward(self, g: torch.Tensor) -> Any:
-        return _aten.max_pool2d_with_indices_backward.default(
-            g, self.x, *self.sizes, self.layer.ceil_mode, self.places
-        )
-
-
-class _ReLU(_Link):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.y = torch.relu(x)
-        return self.y
-
-    def backward(self, g: torch.Tensor) -> Any:
-        return _aten.threshold_backward.default(g, self.y, 0)
-
-
-class _Tanh(_Link):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.y = torch.tanh(x)
-        return self.y
-
-    def backward(self, g: torch.Tensor) -> Any:
-        return _aten.tanh_backward.default(g, self.y)
-
-
-class _Sigmoid(_Link):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.y = torch.sigmoid(x)
-        return self.y
-
-    def backward(self, g: torch.Tensor) -> Any:
-        return _aten.sigmoid_backward.default(g, self.y)
-
-
-class _GELU(_Link):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.x = x
-        return nn.functional.gelu(x, approximate=self.layer.approximate)
-
-    def backward(self, g: torch.Tensor) -> Any:
-        return _aten.gelu_backward.default(g, self.x, approximate=self.layer.approximate)
-
-
-class _SiLU(_Link):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.x = x
-        return nn.functional.silu(x)
-
-    def backward(self, g: torch.Tensor) -> Any:
-        return _aten.silu_backward.default(g, self.x)
-
-
-class _Flatten(_Link):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.shape = x.shape
-        return x.flatten(1)
-
-    def backward(self, g: torch.Tensor) -> Any:
-        return g.reshape(self.shape)
-
-
-class _Identity(_Link):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x
-
-    def backward(self, g: torch.Tensor) -> Any:
-        return g
-
-
-class _Dropout(_Link):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.kept = self.layer.kept(x)
-        return x * self.kept
-
-    def backward(self, g: torch.Tensor) -> Any:
-        return g * self.kept
-
-
-#: The links of layers; a layer that is not of exactly this type is unknown.
-_LINKS: dict[type[nn.Module], type[_Link]] = {
-    nn.Linear: _Linear,
-    nn.Conv2d: _Conv,
-    nn.BatchNorm1d: _Norm,
-    nn.BatchNorm2d: _Norm,
-    nn.MaxPool2d: _MaxPool,
-    nn.ReLU: _ReLU,
-    nn.Tanh: _Tanh,
-    nn.Sigmoid: _Sigmoid,
-    nn.GELU: _GELU,
-    nn.SiLU: _SiLU,
-    nn.Flatten: _Flatten,
-    nn.Identity: _Identity,
-    Dropout: _Dropout,
-}
-
-
-def _links(module: nn.Module) -> tuple[list[nn.Module], list[_Link]] | None:
+def _links(module: nn.Module) -> tuple[list[nn.Module], list[Link]] | None:
     """The links of a chain of known layers, None for any other network."""
     layers, front = _layers(module), []
     if layers is None or len(set(map(id, layers))) < len(layers):
         return None
     while layers and not any(True for _ in layers[0].parameters()):
         front.append(layers.pop(0))
-    if not layers or not all(type(layer) in _LINKS and _is_plain(layer) for layer in layers):
+    if not layers or not all(type(layer) in LINKS and _is_plain(layer) for layer in layers):
         return None
-    if not all(type(layer) in _LINKS or isinstance(layer, (Pixels, Shift)) for layer in front):
+    if not all(type(layer) in LINKS or isinstance(layer, (Pixels, Shift)) for layer in front):
         return None
-    return front, [_LINKS[type(layer)](layer) for layer in layers]
+    return front, [LINKS[type(layer)](layer) for layer in layers]
 
 
 def _layers(module: nn.Module) -> list[nn.Module] | None:
@@ -318,7 +130,3 @@ def _is_plain(layer: Any) -> bool:
     if isinstance(layer, nn.MaxPool2d):
         return not layer.return_indices
     return not isinstance(layer, nn.Flatten) or (layer.start_dim, layer.end_dim) == (1, -1)
-
-
-def _pair(value: Any) -> list[int]:
-    return [int(v) for v in (value if isinstance(value, (tuple, list)) else (value, value))]

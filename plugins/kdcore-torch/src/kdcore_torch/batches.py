@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class BatchTargets:
         """
         whole = self.targets.take(rows.numpy())
         edges = np.cumsum([0, *sizes]).tolist()
-        parts = [whole.take(slice(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+        parts = [whole.take(slice(a, b)) for a, b in pairwise(edges)]
         weights = [float(part.sample_weight.sum()) for part in parts]
         known = {
             key: tuple(None if c is None else c.index_select(0, rows.to(c.device)) for c in cs)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +19,14 @@ from kdcore_torch.batches import BatchTargets
 from kdcore_torch.devices import autocast, threads
 from kdcore_torch.layers import Dropout, Shift
 from kdcore_torch.links import Link
+from kdcore_torch.plan import SCHEDULES, History, Training
 from kdcore_torch.rows import chunks
 from kdcore_torch.weights import FlatWeights
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
 
-__all__ = ["SCHEDULES", "History", "Training", "outputs", "train"]
+__all__ = ["outputs", "train"]
 
 #: The loss on held-out rows is looked at so often.
 _LOOKS = 50
@@ -33,79 +34,6 @@ _LOOKS = 50
 _GATHERED = 500_000
 #: Steps by which a number of threads is judged, after as many others to warm up.
 _TRIED = 20
-
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    # Loshchilov, Hutter 2017, arXiv:1608.03983 (without restarts).
-    "cosine": lambda t: 0.5 * (1 + math.cos(math.pi * t)),
-    # Smith, Topin 2019, arXiv:1708.07120: up for 30 % of the steps, then down.
-    "one_cycle": lambda t: (
-        0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * t / 0.3))
-        if t < 0.3
-        else 0.5 * (1 + math.cos(math.pi * (t - 0.3) / 0.7))
-    ),
-    "constant": lambda t: 1.0,
-}
-
-
-@dataclass(frozen=True)
-class Training:
-    """How to train.
-
-    Parameters
-    ----------
-    steps : int
-        Most gradient steps.
-    batch : int
-        Rows of a step, about.
-    learning_rate : float
-        The largest; `SCHEDULES` tell its course.
-    schedule : str
-    l2 : float
-        Decoupled weight decay.
-    clip : float or None
-        Largest norm of a gradient.
-    averaging : float
-        Of the weights; 0 for none.
-    held : int
-        Rows that are not trained on but decide when to stop and which weights to keep.
-    patience : float
-        Training stops after this share of all steps without a better value on held-out rows.
-    device : torch.device
-    precision : str
-    threads : int
-        Most threads on a CPU. More than one are used only where the first steps show that they
-        are faster and give the same bits.
-    seed : int
-    on_step : callable or None
-        Called with steps done, steps in all, and the loss, about 50 times.
-    keep_on_interrupt : bool
-        Whether Ctrl-C ends the training with the best weights so far, or is passed on.
-    """
-
-    steps: int
-    batch: int
-    learning_rate: float
-    schedule: str
-    l2: float
-    clip: float | None
-    averaging: float
-    held: int
-    patience: float
-    device: torch.device
-    precision: str
-    threads: int
-    seed: int
-    on_step: Callable[[int, int, float], Any] | None = None
-    keep_on_interrupt: bool = False
-
-
-@dataclass(frozen=True)
-class History:
-    """What came of a training: steps done, values of the loss in its course, threads used."""
-
-    steps: int
-    values: list[float]
-    threads: int
 
 
 def train(
@@ -203,9 +131,7 @@ class _Course:
         [(part, weight)] = self.batches.split(rows, [len(rows)])
         return self._read(self.rows[rows]), part, weight
 
-    def step(
-        self, batch: tuple[torch.Tensor, SoftTargets, float], rate: float, loss: Loss
-    ) -> Any:
+    def step(self, batch: tuple[torch.Tensor, SoftTargets, float], rate: float, loss: Loss) -> Any:
         """One gradient step on a batch; returns the loss before it."""
         x, part, weight = batch
         output = self.passes.forward(x)
@@ -263,9 +189,9 @@ class _Course:
             shuffled = torch.from_numpy(self.rng.permutation(n))
             for i in range(0, len(edges) - 1, together):
                 group = edges[i : i + together + 1]
-                sizes = [b - a for a, b in zip(group, group[1:], strict=False)]
+                sizes = [b - a for a, b in pairwise(group)]
                 which = shuffled[group[0] : group[-1]]
-                inputs = self._read(self.rows[which]).split(sizes)
+                inputs = torch.split_with_sizes(self._read(self.rows[which]), sizes)
                 for x, (part, weight) in zip(inputs, self.batches.split(which, sizes), strict=True):
                     yield x, part, weight
 
