@@ -13,6 +13,7 @@ from kdcore.encoders.quantile import QuantileEncoder
 from kdcore.encoders.spline import SplineEncoder
 from kdcore.encoders.standard import StandardEncoder
 from kdcore.encoders.teacher_bins import TeacherBinsEncoder
+from kdcore.encoders.untouched import UntouchedEncoder
 
 __all__ = [
     "ENCODERS",
@@ -24,6 +25,7 @@ __all__ = [
     "SplineEncoder",
     "StandardEncoder",
     "TeacherBinsEncoder",
+    "UntouchedEncoder",
     "make_encoder",
     "raw_importances",
 ]

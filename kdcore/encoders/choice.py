@@ -11,6 +11,7 @@ from kdcore.encoders.quantile import QuantileEncoder
 from kdcore.encoders.spline import SplineEncoder
 from kdcore.encoders.standard import StandardEncoder
 from kdcore.encoders.teacher_bins import TeacherBinsEncoder
+from kdcore.encoders.untouched import UntouchedEncoder
 from kdcore.errors import ParameterError, suggest
 from kdcore.named_params import require_known, split_name
 
@@ -18,6 +19,7 @@ __all__ = ["ENCODERS", "make_encoder"]
 
 ENCODERS: dict[str, type[Encoder]] = {
     "standard": StandardEncoder,
+    "none": UntouchedEncoder,
     "ordinal": OrdinalEncoder,
     "quantile": QuantileEncoder,
     "ple": PiecewiseLinearEncoder,

@@ -10,12 +10,17 @@ from kdcore import StudentRecipe, StudentSpec, TeacherSpec, hookimpl
 
 if TYPE_CHECKING:
     from kdcore_torch.losses import adapt_autograd as adapt_autograd
+    from kdcore_torch.saved import restore as restore
     from kdcore_torch.states import load_teacher as load_teacher
 
-__all__ = ["adapt_autograd", "kd_students", "kd_teachers", "load_teacher"]
+__all__ = ["adapt_autograd", "kd_students", "kd_teachers", "load_teacher", "restore"]
 
 _TASKS = ("binary", "multiclass", "regression")
-_LAZY = {"adapt_autograd": "kdcore_torch.losses", "load_teacher": "kdcore_torch.states"}
+_LAZY = {
+    "adapt_autograd": "kdcore_torch.losses",
+    "load_teacher": "kdcore_torch.states",
+    "restore": "kdcore_torch.saved",
+}
 
 
 @hookimpl

@@ -89,6 +89,7 @@ class _CNNStudent(TorchStudent, Convolutional):
         n_jobs: int | None = 1,
         memory_limit: float = 2e9,
         on_step: Any = None,
+        keep_on_interrupt: bool = False,
         random_state: Any = 0,
         alpha: float = 0.7,
         temperature: float = 1.0,
@@ -119,6 +120,7 @@ class _CNNStudent(TorchStudent, Convolutional):
         self.n_jobs = n_jobs
         self.memory_limit = memory_limit
         self.on_step = on_step
+        self.keep_on_interrupt = keep_on_interrupt
         self.random_state = random_state
         self.alpha = alpha
         self.temperature = temperature

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,91 +14,26 @@ import torch
 from torch import nn
 
 from kdcore.errors import FitError
+from kdcore_torch.backprop import passes
 from kdcore_torch.batches import BatchTargets
 from kdcore_torch.devices import autocast, threads
 from kdcore_torch.layers import Dropout, Shift
+from kdcore_torch.links import Link
+from kdcore_torch.plan import SCHEDULES, History, Training
 from kdcore_torch.rows import chunks
 from kdcore_torch.weights import FlatWeights
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
 
-__all__ = ["SCHEDULES", "History", "Training", "outputs", "train"]
+__all__ = ["outputs", "train"]
 
 #: The loss on held-out rows is looked at so often.
 _LOOKS = 50
+#: Numbers that are gathered from the table at once, for several batches.
+_GATHERED = 500_000
 #: Steps by which a number of threads is judged, after as many others to warm up.
 _TRIED = 20
-
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    # Loshchilov, Hutter 2017, arXiv:1608.03983 (without restarts).
-    "cosine": lambda t: 0.5 * (1 + math.cos(math.pi * t)),
-    # Smith, Topin 2019, arXiv:1708.07120: up for 30 % of the steps, then down.
-    "one_cycle": lambda t: (
-        0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * t / 0.3))
-        if t < 0.3
-        else 0.5 * (1 + math.cos(math.pi * (t - 0.3) / 0.7))
-    ),
-    "constant": lambda t: 1.0,
-}
-
-
-@dataclass(frozen=True)
-class Training:
-    """How to train.
-
-    Parameters
-    ----------
-    steps : int
-        Most gradient steps.
-    batch : int
-        Rows of a step, about.
-    learning_rate : float
-        The largest; `SCHEDULES` tell its course.
-    schedule : str
-    l2 : float
-        Decoupled weight decay.
-    clip : float or None
-        Largest norm of a gradient.
-    averaging : float
-        Of the weights; 0 for none.
-    held : int
-        Rows that are not trained on but decide when to stop and which weights to keep.
-    patience : float
-        Training stops after this share of all steps without a better value on held-out rows.
-    device : torch.device
-    precision : str
-    threads : int
-        Most threads on a CPU. More than one are used only where the first steps show that they
-        are faster and give the same bits.
-    seed : int
-    on_step : callable or None
-        Called with steps done, steps in all, and the loss, about 50 times.
-    """
-
-    steps: int
-    batch: int
-    learning_rate: float
-    schedule: str
-    l2: float
-    clip: float | None
-    averaging: float
-    held: int
-    patience: float
-    device: torch.device
-    precision: str
-    threads: int
-    seed: int
-    on_step: Callable[[int, int, float], Any] | None = None
-
-
-@dataclass(frozen=True)
-class History:
-    """What came of a training: steps done, values of the loss in its course, threads used."""
-
-    steps: int
-    values: list[float]
-    threads: int
 
 
 def train(
@@ -107,7 +42,7 @@ def train(
     rows: np.ndarray,
     targets: SoftTargets,
     loss: Loss,
-    to_logits: Callable[[torch.Tensor], torch.Tensor],
+    link: Link,
     plan: Training,
 ) -> History:
     """Minimise a loss, in place; the network ends on the CPU, ready to predict.
@@ -122,8 +57,8 @@ def train(
         Positions in ``Z`` to train on.
     targets : SoftTargets of m rows
     loss : Loss
-    to_logits : callable
-        From outputs to what the loss reads, differentiable.
+    link : Link
+        From outputs to what the loss reads.
     plan : Training
 
     Raises
@@ -133,7 +68,7 @@ def train(
     """
     module.to(plan.device).train()
     with threads(1 if plan.device.type == "cpu" else torch.get_num_threads()):
-        course = _Course(module, Z, rows, targets, loss, to_logits, plan)
+        course = _Course(module, Z, rows, targets, loss, link, plan)
         number = _best_threads(course) if plan.device.type == "cpu" and plan.threads > 1 else 1
         torch.set_num_threads(number)
         steps, values = course.run()
@@ -156,10 +91,10 @@ class _Course:
         rows: np.ndarray,
         targets: SoftTargets,
         loss: Loss,
-        to_logits: Callable[[torch.Tensor], torch.Tensor],
+        link: Link,
         plan: Training,
     ) -> None:
-        self.module, self.loss, self.to_logits, self.plan = module, loss, to_logits, plan
+        self.module, self.loss, self.link, self.plan = module, loss, link, plan
         self.rng = np.random.default_rng(plan.seed)
         order = self.rng.permutation(len(rows))
         held, kept = order[: plan.held], order[plan.held :]
@@ -169,83 +104,118 @@ class _Course:
         self.held = self._read(torch.from_numpy(rows[held]))
         self.held_targets = targets.take(held) if plan.held else targets
         self.batches = BatchTargets(targets.take(kept), loss)
-        self.weight = self.batches.targets.sample_weight
+        # A user's own loss need not know that losses can change.
+        self.at = getattr(loss, "at", lambda progress: loss)
+        self.changing = bool(getattr(loss, "uses_progress", False)) and targets.teacher is not None
         n_batches = max(1, -(-len(kept) // plan.batch))
         self.edges = np.linspace(0, len(kept), n_batches + 1).astype(int).tolist()
-        self.batch_weight = float(self.weight.sum()) / n_batches
+        self.batch_weight = float(self.batches.targets.sample_weight.sum()) / n_batches
         self.weights = FlatWeights(module, l2=plan.l2, averaging=plan.averaging)
+        self.passes = passes(module, plan.device, plan.precision, self.weights.clear)
         self.kept = self.weights.copy()
+        self.restart(self.kept)
+        self.unit = self._unit()
         self.restart(self.kept)
 
     def restart(self, weights: list[torch.Tensor]) -> None:
         """Start anew from these weights."""
         self.weights.put(weights)
         self.weights.restart()
-        self.unit = 0.0
         generator = torch.Generator(self.plan.device)
         generator.manual_seed(self.plan.seed)
         _set_generator(self.module, generator)
 
-    def step(self, which: torch.Tensor, rate: float) -> torch.Tensor:
-        """One gradient step on rows ``which`` (positions among those that are trained on)."""
-        x = self._read(self.rows[which])
-        with autocast(self.plan.device, self.plan.precision):
-            output = self.module(x)
-        logits = self.to_logits(output.float())
-        if not self.unit:
-            self._start(output, logits, which)
-        part = self.batches.take(which)
-        value, grad = self.loss.value_and_grad(logits.detach(), part)
+    def first(self) -> tuple[torch.Tensor, SoftTargets, float]:
+        """A batch of the rows that come first: inputs, targets, and what it weighs."""
+        rows = torch.arange(self.edges[1])
+        [(part, weight)] = self.batches.split(rows, [len(rows)])
+        return self._read(self.rows[rows]), part, weight
+
+    def step(self, batch: tuple[torch.Tensor, SoftTargets, float], rate: float, loss: Loss) -> Any:
+        """One gradient step on a batch; returns the loss before it."""
+        x, part, weight = batch
+        output = self.passes.forward(x)
+        value, grad = loss.value_and_grad(self.link.logits(output), part)
         # A batch's gradient is a mean; heavier batches count for more.
-        share = self.unit * float(part.sample_weight.sum()) / self.batch_weight
-        self.weights.clear()
-        torch.autograd.backward(logits, torch.as_tensor(grad) * share)
+        share = self.unit * (weight / self.batch_weight)
+        self.passes.backward(self.link.pull(grad, output, share))
         self.weights.step(rate, self.plan.clip)
-        return torch.as_tensor(value)
+        return value
 
     def run(self) -> tuple[int, list[float]]:
         """Train to the end; `kept` then holds the best weights."""
-        plan, n_batches = self.plan, len(self.edges) - 1
+        plan, on_cpu = self.plan, self.plan.device.type == "cpu"
         rate, look = SCHEDULES[plan.schedule], max(1, plan.steps // _LOOKS)
-        best, best_at, values = math.inf, 0, []
-        shuffled = torch.arange(len(self.rows))
-        for step in range(plan.steps):
-            i = step % n_batches
-            if i == 0 and n_batches > 1:
-                shuffled = torch.from_numpy(self.rng.permutation(len(self.rows)))
-            which = shuffled[self.edges[i] : self.edges[i + 1]]
-            value = self.step(which, plan.learning_rate * rate(step / plan.steps))
-            if (step + 1) % look and step + 1 < plan.steps:
-                continue
-            values.append(self._held_loss() if plan.held else float(value))
-            if plan.on_step is not None:
-                plan.on_step(step + 1, plan.steps, values[-1])
-            if not math.isfinite(values[-1]):
-                raise FitError(
-                    f"the loss is {values[-1]} after {step + 1} steps; lower "
-                    f"learning_rate_init (now {plan.learning_rate:g})."
-                )
-            if values[-1] < best or not plan.held:
-                best, best_at = values[-1], step
-                self.kept = [mean.clone() for mean in self.weights.mean]
-            elif step - best_at > plan.patience * plan.steps:
-                break
-        return step + 1, values
+        best, best_at = math.inf, 0
+        values: list[float] = []
+        done, loss = 0, self.at(0.0)
+        try:
+            for batch in self._batches():
+                progress = done / plan.steps
+                if self.changing:
+                    loss = self.at(progress)
+                value = self.step(batch, plan.learning_rate * rate(progress), loss)
+                done += 1
+                # Elsewhere a look at the loss would wait for the device.
+                if on_cpu and not math.isfinite(value):
+                    raise _exploded(float(value), done, plan)
+                if done % look and done < plan.steps:
+                    continue
+                values.append(self._held_loss() if plan.held else float(value))
+                if not math.isfinite(values[-1]):
+                    raise _exploded(values[-1], done, plan)
+                if values[-1] < best or not plan.held:
+                    best, best_at = values[-1], done
+                    self.kept = [mean.clone() for mean in self.weights.mean]
+                if plan.on_step is not None:
+                    plan.on_step(done, plan.steps, values[-1])
+                if done == plan.steps or done - best_at > plan.patience * plan.steps:
+                    break
+        except KeyboardInterrupt:
+            # Before the first look there is nothing to keep.
+            if not (plan.keep_on_interrupt and values):
+                raise
+        return done, values
 
-    def _start(self, output: torch.Tensor, logits: torch.Tensor, which: torch.Tensor) -> None:
-        self.batches.prepare(logits.detach(), which)
-        _, grad = self.loss.value_and_grad(logits.detach(), self.batches.take(which))
-        # The size of gradients depends on the loss and on the unit of what is predicted; clipping
-        # and AdamW's epsilon should not.
-        (slope,) = torch.autograd.grad(logits, output, torch.as_tensor(grad), retain_graph=True)
-        self.unit = 1.0 / max(float(slope.abs().sum()), 1e-300)
+    def _batches(self) -> Iterator[tuple[torch.Tensor, SoftTargets, float]]:
+        """Batches without end; rows are gathered for several of them at once."""
+        n, edges = len(self.rows), self.edges
+        if len(edges) == 2:
+            batch = self.first()
+            while True:
+                yield batch
+        together = max(1, _GATHERED // (edges[1] * max(1, self.table.shape[1])))
+        while True:
+            shuffled = torch.from_numpy(self.rng.permutation(n))
+            for i in range(0, len(edges) - 1, together):
+                group = edges[i : i + together + 1]
+                sizes = [b - a for a, b in pairwise(group)]
+                which = shuffled[group[0] : group[-1]]
+                inputs = torch.split_with_sizes(self._read(self.rows[which]), sizes)
+                for x, (part, weight) in zip(inputs, self.batches.split(which, sizes), strict=True):
+                    yield x, part, weight
+
+    def _unit(self) -> float:
+        """What makes gradients of the first batch's outputs sum to 1.
+
+        The size of gradients depends on the loss and on the unit of what is predicted; clipping
+        and AdamW's epsilon should not.
+        """
+        x, part, _ = self.first()
+        output = self.passes.forward(x)
+        logits = self.link.logits(output)
+        if not self.changing:
+            self.batches.prepare(logits, torch.arange(self.edges[1]))
+        _, grad = self.at(0.0).value_and_grad(logits, part)
+        return 1.0 / max(float(self.link.pull(grad, output).abs().sum()), 1e-300)
 
     def _held_loss(self) -> float:
         now = self.weights.copy()
         self.weights.put(self.weights.mean)
-        logits = self.to_logits(self._outputs(self.held))
+        logits = self.link.logits(self._outputs(self.held))
         self.weights.put(now)
-        return float(self.loss.value_and_grad(logits, self.held_targets)[0])
+        # Only the loss at the end of the training can compare weights of different moments.
+        return float(self.at(1.0).value_and_grad(logits, self.held_targets)[0])
 
     def _outputs(self, x: torch.Tensor) -> torch.Tensor:
         self.module.eval()
@@ -256,6 +226,13 @@ class _Course:
 
     def _read(self, rows: torch.Tensor) -> torch.Tensor:
         return self.table.index_select(0, rows.to(self.table.device)).to(self.plan.device)
+
+
+def _exploded(value: float, step: int, plan: Training) -> FitError:
+    return FitError(
+        f"the loss is {value:g} at step {step} of {plan.steps}; lower learning_rate_init "
+        f"(now {plan.learning_rate:g}), or look for extreme values in the columns."
+    )
 
 
 def _best_threads(course: _Course) -> int:
@@ -275,13 +252,13 @@ def _tried(course: _Course, number: int, limit: float) -> tuple[float, list[torc
     slower; they are given up after ``limit`` seconds.
     """
     torch.set_num_threads(number)
-    which = torch.arange(course.edges[1])
     course.restart(course.kept)
+    batch, loss = course.first(), course.at(0.0)
     seconds = 0.0
     for _ in range(2):
         began = time.perf_counter()
         for _ in range(_TRIED):
-            course.step(which, course.plan.learning_rate)
+            course.step(batch, course.plan.learning_rate, loss)
             seconds = time.perf_counter() - began
             if seconds > limit:
                 return math.inf, course.weights.copy()

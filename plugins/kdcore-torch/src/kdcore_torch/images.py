@@ -115,12 +115,19 @@ class Convolutional(TorchNetwork):
         places = read[owners]
         channel = places // (shape[1] * shape[2])
         mean, scale = _moments(Z, rows, weight, channel, shape[0])
-        pixels = Pixels(
-            shape,
-            torch.from_numpy(places),
-            torch.from_numpy(mean[channel]),
-            torch.from_numpy(scale[channel]),
+        return self._pixels(
+            shape, places, torch.from_numpy(mean[channel]), torch.from_numpy(scale[channel])
         )
+
+    def _saved_front(self, shape: Any, weights: dict[str, torch.Tensor]) -> list[nn.Module]:
+        self._picture = shape
+        places = self._columns_read()[self.encoder_.owners_]
+        return self._pixels(shape, places, weights["0.mean"], weights["0.scale"])
+
+    def _pixels(
+        self, shape: Any, places: np.ndarray, mean: torch.Tensor, scale: torch.Tensor
+    ) -> list[nn.Module]:
+        pixels = Pixels(shape, torch.from_numpy(places), mean, scale)
         return [pixels, Shift(self.max_shift)] if self.max_shift else [pixels]
 
     def _build(self, shape: Any, n_outputs: int, generator: torch.Generator) -> nn.Module:

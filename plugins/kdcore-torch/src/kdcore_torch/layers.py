@@ -38,10 +38,12 @@ class Dropout(nn.Module):
         self.generator: torch.Generator | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training:
-            return x
+        return x * self.kept(x) if self.training else x
+
+    def kept(self, x: torch.Tensor) -> torch.Tensor:
+        """A new mask: 0 for what is dropped, 1 / (1 - p) for the rest."""
         keep = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
-        return x * keep.div_(1 - self.p)
+        return keep.div_(1 - self.p)
 
 
 class Shift(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -35,12 +35,32 @@ class Link:
         if self.kind == "softmax":
             return output
         if self.kind == "logistic":
-            return output.reshape(-1, 1) * output.new_tensor([[-0.5, 0.5]])
+            half = 0.5 * output.reshape(-1, 1)
+            return torch.cat((-half, half), dim=1)
         z = output.reshape(len(output))
         # Values far from 0 in float32 would lose the digits in which they differ.
         if z.device.type != "mps":
             z = z.double()
         return z * self.scale + self.shift
+
+    def pull(self, grad: Any, output: torch.Tensor, factor: float = 1.0) -> torch.Tensor:
+        """``factor`` times the gradient of outputs, of their shape and type.
+
+        Parameters
+        ----------
+        grad : array or tensor
+            Gradient of the `logits` of these outputs.
+        output : tensor of shape (b, w) or (b,)
+        factor : float
+        """
+        grad = torch.as_tensor(grad)
+        if self.kind == "softmax":
+            return grad * factor
+        if self.kind == "logistic":
+            grad = (0.5 * factor) * (grad[:, 1] - grad[:, 0])
+        else:
+            grad = grad * (self.scale * factor)
+        return grad.reshape(output.shape).to(output.dtype)
 
     def predict(self, output: np.ndarray) -> np.ndarray:
         """Probabilities (b, K), or values (b,)."""

@@ -4,24 +4,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from torch import nn
+
 from kdcore import ClassifierStudent, RegressorStudent
+from kdcore.errors import ParameterError
+from kdcore_torch.embeddings import check_embedding, embeddings
 from kdcore_torch.layers import perceptron
 from kdcore_torch.network import TorchNetwork
+from kdcore_torch.rows import chunks
 from kdcore_torch.students import TorchStudent, described
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
 __all__ = ["Perceptron", "TorchMLPClassifier", "TorchMLPRegressor", "make"]
 
 
 class Perceptron(TorchNetwork):
-    """The architecture: fully connected layers."""
+    """The architecture: fully connected layers, behind embeddings if wanted."""
+
+    embedding: Any
+
+    def _shape(self, Z: np.ndarray) -> Any:
+        if self.module is None:
+            for part in chunks(len(Z)):
+                gaps = np.isnan(Z[part]).any(axis=0)
+                if gaps.any():
+                    name = self.encoder_.get_feature_names_out()[gaps.argmax()]
+                    raise ParameterError(
+                        f"encoder={getattr(self, 'encoder', self.encoder_)!r} leaves gaps in the "
+                        f"column {name!r}, which a perceptron cannot read; use 'none', which "
+                        "marks them, or 'standard'."
+                    )
+        return super()._shape(Z)
 
     def _build(self, shape: Any, n_outputs: int, generator: torch.Generator) -> nn.Module:
-        return perceptron(
-            shape,
+        front = None
+        if self.embedding is not None:
+            front = embeddings(self.encoder_, self.embedding, generator)
+        layers = perceptron(
+            shape if front is None else front.width,
             self._hidden,
             n_outputs,
             generator,
@@ -29,6 +52,11 @@ class Perceptron(TorchNetwork):
             batch_norm=self.batch_norm,
             dropout=self.dropout,
         )
+        return layers if front is None else nn.Sequential(front, *layers)
+
+    def _check(self) -> None:
+        super()._check()
+        check_embedding(self.embedding, self.module)
 
 
 class _MLPStudent(TorchStudent, Perceptron):
@@ -43,6 +71,9 @@ class _MLPStudent(TorchStudent, Perceptron):
         Batch normalisation in hidden layers; the exported model has it folded into its weights.
     dropout : float, default=0.0
         Share of hidden units that are dropped in a training step.
+    embedding : int, "auto" or None, default=None
+        Width of the vectors that stand for categories, learned with the network, in columns with
+        more categories than that. "auto" grows with their number, up to 16. None: one-hot.
     module : torch.nn.Module, callable or str, optional
         A network of your own, from encoded columns (n, d) to one logit for each class (or one for
         two classes), or to one standardised value. A module is copied with its weights; a class
@@ -76,6 +107,7 @@ class _MLPStudent(TorchStudent, Perceptron):
         activation: str = "relu",
         batch_norm: bool = False,
         dropout: float = 0.0,
+        embedding: int | str | None = None,
         module: Any = None,
         learning_rate_init: float = 0.008,
         schedule: str = "cosine",
@@ -91,6 +123,7 @@ class _MLPStudent(TorchStudent, Perceptron):
         n_jobs: int | None = 1,
         memory_limit: float = 2e9,
         on_step: Any = None,
+        keep_on_interrupt: bool = False,
         random_state: Any = 0,
         alpha: float = 0.7,
         temperature: float = 1.0,
@@ -102,6 +135,7 @@ class _MLPStudent(TorchStudent, Perceptron):
         self.activation = activation
         self.batch_norm = batch_norm
         self.dropout = dropout
+        self.embedding = embedding
         self.module = module
         self.learning_rate_init = learning_rate_init
         self.schedule = schedule
@@ -117,6 +151,7 @@ class _MLPStudent(TorchStudent, Perceptron):
         self.n_jobs = n_jobs
         self.memory_limit = memory_limit
         self.on_step = on_step
+        self.keep_on_interrupt = keep_on_interrupt
         self.random_state = random_state
         self.alpha = alpha
         self.temperature = temperature

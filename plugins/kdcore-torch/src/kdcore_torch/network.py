@@ -11,10 +11,11 @@ from torch import nn
 
 from kdcore.errors import ParameterError
 from kdcore_torch.devices import PRECISIONS, device_of, global_seed, most_threads, threads
-from kdcore_torch.engine import SCHEDULES, Training, outputs, train
+from kdcore_torch.engine import outputs, train
 from kdcore_torch.layers import ACTIVATIONS
 from kdcore_torch.links import Link, link_of
 from kdcore_torch.modules import check_outputs, own_module
+from kdcore_torch.plan import SCHEDULES, Training
 from kdcore_torch.rows import chunks, distinct, mapped
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class TorchNetwork:
     n_jobs: int | None
     memory_limit: float
     on_step: Any
+    keep_on_interrupt: bool
     random_state: Any
 
     def _shape(self, Z: np.ndarray) -> Any:
@@ -90,11 +92,28 @@ class TorchNetwork:
             width = check_outputs(network, torch.from_numpy(Z[rows[:2]]), widths)
             self.link_ = link_of(targets, loss, width)
             plan = self._plan(targets, device, seed)
-            history = train(network, Z, rows, targets, loss, self.link_.logits, plan)
+            self._check_batches(len(rows) - plan.held, plan.batch, network)
+            history = train(network, Z, rows, targets, loss, self.link_, plan)
         self.model_ = network
         self.n_iter_, self.loss_curve_ = history.steps, history.values
         self.n_threads_ = history.threads
         self._importances = self._sensitivity(Z[rows[:: -(-len(rows) // _PROBED)]])
+
+    def _rebuilt(
+        self, shape: Any, weights: dict[str, torch.Tensor], own: nn.Module | None
+    ) -> nn.Module:
+        """The fitted network from its weights; ``own``: a user's network to be filled."""
+        n_classes = len(getattr(self, "classes_", ()))
+        width = n_classes if n_classes > 2 else 1
+        network = self._build(shape, width, torch.Generator()) if own is None else own
+        front = self._saved_front(shape, weights)
+        network = nn.Sequential(*front, network) if front else network
+        network.load_state_dict(weights)
+        return network.float().eval()
+
+    def _saved_front(self, shape: Any, weights: dict[str, torch.Tensor]) -> list[nn.Module]:
+        """What `_front` made, from the weights of the whole network."""
+        return []
 
     def _plan(self, targets: SoftTargets, device: torch.device, seed: int) -> Training:
         n = len(targets)
@@ -115,7 +134,24 @@ class TorchNetwork:
             threads=most_threads(self.n_jobs),
             seed=seed,
             on_step=self.on_step,
+            keep_on_interrupt=self.keep_on_interrupt,
         )
+
+    def _check_batches(self, n: int, batch: int, network: nn.Module) -> None:
+        """Refuse batches that n rows to train on, or batch norm, cannot do with."""
+        if self.batch_size != "auto" and batch > n:
+            raise ParameterError(
+                f"batch_size={self.batch_size!r} is larger than the {n} different rows to train "
+                f"on; use 'auto' or at most {n}."
+            )
+        norm = nn.modules.batchnorm._BatchNorm
+        normed = any(isinstance(part, norm) for part in network.modules())
+        if normed and n // -(-n // batch) < 2:
+            what = "the table has one sample to train on" if n < 2 else f"batch_size={batch}"
+            raise ParameterError(
+                f"batch_norm needs two rows in each batch, but {what}; give more rows, or use "
+                "batch_norm=False."
+            )
 
     def _stops_early(self, targets: SoftTargets) -> bool:
         if self.early_stopping != "auto":
@@ -205,6 +241,7 @@ class TorchNetwork:
                                "be True, False or 'auto'"),
             "validation_fraction": (0 < self.validation_fraction < 1, "lie between 0 and 1"),
             "memory_limit": (self.memory_limit >= 0, "not be negative"),
+            "keep_on_interrupt": (self.keep_on_interrupt in (True, False), "be True or False"),
             "on_step": (self.on_step is None or callable(self.on_step), "be callable, or None"),
         }  # fmt: skip
         for name, (ok, rule) in rules.items():

@@ -16,6 +16,7 @@ from torch import nn
 
 from kdcore.errors import KDError
 from kdcore.onnx_models import OUTPUT, constant, student_graph
+from kdcore_torch.embeddings import Embeddings
 from kdcore_torch.layers import Dropout, Pixels, Shift
 
 if TYPE_CHECKING:
@@ -174,6 +175,22 @@ def _pixels(graph: _Graph, layer: Any) -> None:
     graph.node("Reshape", np.array([-1, *layer.shape]))
 
 
+def _embeddings(graph: _Graph, layer: Any) -> None:
+    source, parts = graph.name, []
+    for block, table in zip(layer.blocks, layer.tables, strict=True):
+        graph.name = source
+        graph.node("Gather", np.asarray(block), axis=1)
+        graph.node("MatMul", _array(table))
+        parts.append(graph.name)
+    if len(layer.others):
+        graph.name = source
+        graph.node("Gather", np.asarray(layer.others), axis=1)
+        parts.insert(0, graph.name)
+    target = f"v{len(graph.nodes)}"
+    graph.nodes.append(helper.make_node("Concat", parts, [target], axis=1))
+    graph.name = target
+
+
 def _gelu(graph: _Graph, layer: Any) -> None:
     graph.node("Gelu", approximate=layer.approximate)
 
@@ -197,6 +214,7 @@ _WRITERS: dict[type[nn.Module], Callable[[_Graph, Any], None]] = {
     nn.GELU: _gelu,
     nn.SiLU: _silu,
     Pixels: _pixels,
+    Embeddings: _embeddings,
 }
 
 

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from kdcore.students import table_of
 from kdcore_torch.network import TorchNetwork
 from kdcore_torch.onnx_layers import network_to_onnx
+from kdcore_torch.saved import MEMBER, state_bytes
 
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
@@ -50,6 +51,9 @@ TRAINING = """learning_rate_init : float, default={rate}
         from which batches are read.
     on_step : callable, optional
         Called with steps done, steps in all, and the loss, about 50 times.
+    keep_on_interrupt : bool, default=False
+        Whether Ctrl-C in training ends it early, with the best weights so far, instead of
+        stopping the program. What was not looked at (every 50th part of the training) is not kept.
     random_state : int, default=0"""
 
 
@@ -65,6 +69,7 @@ class TorchStudent(TorchNetwork):
     """What students of any architecture add: the contract of `kdcore.ClassifierStudent`."""
 
     uses_gradient = True
+    uses_steps = True
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
         self._fit_network(Z, targets, loss)
@@ -85,6 +90,13 @@ class TorchStudent(TorchNetwork):
     def encoded_importances(self) -> np.ndarray:
         """How far the outputs move with one standard deviation of each encoded column."""
         return self._importances
+
+    def state(self) -> tuple[str, bytes]:
+        """For a bundle: the name of a member and its bytes, from which `kdcore_torch.saved.restore`
+        makes this fitted student again.
+        """
+        check_is_fitted(self)
+        return MEMBER, state_bytes(self)
 
     def to_onnx(self) -> Any:
         """ONNX model from encoded rows to class probabilities, or to values."""

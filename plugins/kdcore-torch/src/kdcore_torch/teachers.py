@@ -70,7 +70,7 @@ class _MLPTeacher(Perceptron):
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, default=(256, 128)
-    activation, batch_norm, module
+    activation, batch_norm, embedding, module
         As in the student ``pytorch_mlp``.
     dropout : float, default=0.1
         Share of hidden units that are dropped in a training step.
@@ -96,6 +96,7 @@ class _MLPTeacher(Perceptron):
         activation: str = "relu",
         batch_norm: bool = False,
         dropout: float = 0.1,
+        embedding: int | str | None = None,
         module: Any = None,
         encoder: Any = "standard",
         learning_rate_init: float = 0.005,
@@ -112,12 +113,14 @@ class _MLPTeacher(Perceptron):
         n_jobs: int | None = 1,
         memory_limit: float = 2e9,
         on_step: Any = None,
+        keep_on_interrupt: bool = False,
         random_state: Any = 0,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.batch_norm = batch_norm
         self.dropout = dropout
+        self.embedding = embedding
         self.module = module
         self.encoder = encoder
         self.learning_rate_init = learning_rate_init
@@ -134,6 +137,7 @@ class _MLPTeacher(Perceptron):
         self.n_jobs = n_jobs
         self.memory_limit = memory_limit
         self.on_step = on_step
+        self.keep_on_interrupt = keep_on_interrupt
         self.random_state = random_state
 
 
@@ -195,6 +199,7 @@ class _CNNTeacher(Convolutional):
         n_jobs: int | None = 1,
         memory_limit: float = 2e9,
         on_step: Any = None,
+        keep_on_interrupt: bool = False,
         random_state: Any = 0,
     ) -> None:
         self.channels = channels
@@ -220,6 +225,7 @@ class _CNNTeacher(Convolutional):
         self.n_jobs = n_jobs
         self.memory_limit = memory_limit
         self.on_step = on_step
+        self.keep_on_interrupt = keep_on_interrupt
         self.random_state = random_state
 
     def _n_columns(self) -> int:

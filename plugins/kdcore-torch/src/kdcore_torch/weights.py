@@ -6,11 +6,16 @@ products of a small network.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
-from torch.optim.adamw import adamw
 
 __all__ = ["FlatWeights"]
+
+# The operation under `torch.optim.AdamW(fused=True)`: the class around it, and the function around
+# it too, take longer than the rest of a step of a small network.
+_fused_adamw: Any = torch._fused_adamw_
 
 
 class FlatWeights:
@@ -28,8 +33,10 @@ class FlatWeights:
 
     def __init__(self, module: nn.Module, *, l2: float, averaging: float) -> None:
         trained = [p for p in module.parameters() if p.requires_grad]
-        self.flat = _flattened(trained)
-        self.buffers = [b for b in module.buffers() if b.is_floating_point()]
+        flat = _flattened(trained)
+        assert flat.grad is not None
+        self.flat, self._grad = flat.detach(), flat.grad
+        self._all = [self.flat, *(b for b in module.buffers() if b.is_floating_point())]
         self.averaging = averaging
         self._l2 = l2
         #: 1 for what decays.
@@ -40,28 +47,24 @@ class FlatWeights:
 
     def restart(self) -> None:
         """Forget the optimiser's moments, and begin the running mean anew."""
-        with torch.no_grad():
-            self._moments = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
+        self._moments = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
         self._count = torch.zeros((), dtype=torch.float32, device=self.flat.device)
-        self.mean = self.copy()
+        self.mean = self.copy() if self.averaging else self._all
         self._steps = 0
 
     def copy(self) -> list[torch.Tensor]:
         """Weights and buffers (such as those of batch norm) as they are now."""
-        return [t.detach().clone() for t in (self.flat, *self.buffers)]
+        return [t.clone() for t in self._all]
 
-    @torch.no_grad()
     def put(self, values: list[torch.Tensor]) -> None:
         """Set weights and buffers to what `copy` returned, or to the running mean."""
-        for target, source in zip((self.flat, *self.buffers), values, strict=True):
+        for target, source in zip(self._all, values, strict=True):
             target.copy_(source)
 
     def clear(self) -> None:
         """Set gradients to 0."""
-        assert self.flat.grad is not None
-        self.flat.grad.zero_()
+        self._grad.zero_()
 
-    @torch.no_grad()
     def step(self, rate: float, clip: float | None) -> None:
         """One step of AdamW (Loshchilov, Hutter 2019, arXiv:1711.05101).
 
@@ -72,38 +75,30 @@ class FlatWeights:
         clip : float or None
             Largest Euclidean norm of the gradient (Pascanu et al. 2013, arXiv:1211.5063).
         """
-        assert self.flat.grad is not None
         if clip is not None:
-            norm = float(torch.linalg.vector_norm(self.flat.grad))
-            if norm > clip:
-                self.flat.grad.mul_(clip / norm)
+            self._clip(clip)
         if self._l2:
             self.flat.addcmul_(self.flat, self._decayed, value=-rate * self._l2)
-        # The function itself: the optimiser's class around it takes as long as the rest of a step.
-        adamw(
-            [self.flat],
-            [self.flat.grad],
-            [self._moments[0]],
-            [self._moments[1]],
-            [],
-            [self._count],
-            fused=True,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=rate,
-            weight_decay=0.0,
-            eps=1e-8,
+        self._count.add_(1)
+        _fused_adamw(
+            [self.flat], [self._grad], [self._moments[0]], [self._moments[1]], [], [self._count],
+            lr=rate, beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8, amsgrad=False,
             maximize=False,
-        )
+        )  # fmt: skip
         self._steps += 1
         if self.averaging:
             # Polyak, Juditsky 1992; the first steps count alike, so that no bias is left.
             share = max(1 - self.averaging, 1 / self._steps)
-            for mean, now in zip(self.mean, (self.flat, *self.buffers), strict=True):
-                mean.lerp_(now.detach(), share)
-        else:
-            self.mean = [t.detach() for t in (self.flat, *self.buffers)]
+            for mean, now in zip(self.mean, self._all, strict=True):
+                mean.lerp_(now, share)
+
+    def _clip(self, most: float) -> None:
+        norm = torch.linalg.vector_norm(self._grad)
+        if norm.device.type != "cpu":
+            # A comparison would wait for the device.
+            self._grad.mul_((most / norm).clamp(max=1.0))
+        elif float(norm) > most:
+            self._grad.mul_(most / float(norm))
 
 
 def _flattened(group: list[nn.Parameter]) -> nn.Parameter:
