@@ -84,18 +84,9 @@ def test_the_command_takes_budget_selector_and_wishes(
     command += ["--teacher", "random_forest", "--teacher-param", "n_estimators=10"]
     command += ["--student", "decision_tree", "--folds", "2", "--recipe", "fast"]
     wishes = ["--max-features", "5", "--selector", "mrmr", "--keep", "workclass,sex"]
-    wishes += [
-        "--relabel",
-        "always",
-        "--drop",
-        "age",
-        "--cost",
-        "education=9",
-        "--max-cost",
-        "6",
-        "--tolerance",
-        "one_se",
-    ]
+    wishes += ["--drop", "age", "--cost", "education=9", "--max-cost", "6", "--tolerance", "one_se"]
+    # With alpha set by hand, labels alone do not take the place of the new ones.
+    wishes += ["--relabel", "always", "--alpha", "0.7"]
     assert main([*command, *wishes, "-o", str(tmp_path / "out")]) == 0
     told = json.loads(capsys.readouterr().out)
     chosen = told["student"]["features"]
