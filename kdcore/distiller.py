@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from kdcore.errors import DataError, ParameterError
 from kdcore.evaluation import metrics
 from kdcore.inputs import labels_of, table_of, weights_of
-from kdcore.nested import nested_lessons
+from kdcore.labeller import Labeller
 from kdcore.own_teachers import FittedTeacher
 from kdcore.recipe_fit import Lesson
+from kdcore.relabelling import check_relabel
 from kdcore.report import FitReport
 from kdcore.resolve import named_estimator, resolve_student
 from kdcore.schema import TableSchema
@@ -56,6 +57,7 @@ class _Distillation(BaseEstimator):
         costs: Mapping[str, float] | None = None,
         max_cost: float | None = None,
         tolerance: float | str = 0.0,
+        relabel: str = "auto",
         random_state: int | None = 0,
         n_jobs: int | None = None,
     ) -> None:
@@ -79,6 +81,7 @@ class _Distillation(BaseEstimator):
         self.costs = costs
         self.max_cost = max_cost
         self.tolerance = tolerance
+        self.relabel = relabel
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -119,6 +122,7 @@ class _Distillation(BaseEstimator):
             costs=self.costs,
             max_cost=self.max_cost,
             tolerance=self.tolerance,
+            relabel=self.relabel,
         )
         wishes = Wishes(
             mode=self.recipe,
@@ -128,6 +132,7 @@ class _Distillation(BaseEstimator):
             columns=columns,
         )
         source = self._source(table, seed)
+        check_relabel(columns, source)
         student = resolve_student(
             self._model("student"),
             task=table.task,
@@ -145,13 +150,13 @@ class _Distillation(BaseEstimator):
         run = TeacherRun(source.name, labels, refit=source.refit)
         # Nothing is judged here, so no rows are held out.
         data = Data(table, train=table, held=table, extra=None)
+        labeller = Labeller(source, data, self.folds, seed, self.n_jobs)
         taught = teach(
             student,
             Lesson(data, run, seed),
             wishes,
-            nested=lambda: nested_lessons(
-                source, data, random_state=seed, n_jobs=self.n_jobs, cache=None
-            ),
+            nested=labeller.nested,
+            labeller=labeller,
             random_state=seed,
         )
         self.student_ = taught.student
@@ -175,7 +180,7 @@ class _Distillation(BaseEstimator):
             augmented=taught.augmented,
             params=taught.params,
             notes=taught.notes,
-            selection=None if taught.selection is None else taught.selection.to_dict(),
+            selection=taught.selection_dict(),
             seconds={"label": labels.seconds, "fit": end - began, "total": end - start},
         )
 
@@ -283,6 +288,8 @@ _PARAMETERS = """
     max_features, max_factor_ratio, selector, keep, drop, costs, max_cost, tolerance : optional
         Which columns the student may read, chosen within a budget; see `kdcore.distill`. Columns
         of arrays are called ``x0, x1, ...``. `predict` needs no others.
+    relabel : {{"auto", "always", "never"}}, default="auto"
+        Whether the teacher labels again, fitted to the chosen columns; see `kdcore.distill`.
     random_state : int or None, default=0
         Shuffles rows into folds and seeds a teacher that has no seed of its own. None draws a
         fresh seed.

@@ -10,8 +10,9 @@ from kdcore.clock import Clock
 from kdcore.errors import ParameterError
 from kdcore.files import prepare_folder
 from kdcore.given import GivenLabels
-from kdcore.nested import nested_lessons
+from kdcore.labeller import Labeller
 from kdcore.recipe_fit import Lesson
+from kdcore.relabelling import check_relabel
 from kdcore.resolve import resolve_student
 from kdcore.selection import ColumnWishes, either_budget
 from kdcore.sources import resolve_source
@@ -23,7 +24,6 @@ from kdcore.student_run import (
     DistillResult,
     run_student,
 )
-from kdcore.teacher_run import run_teacher
 from kdcore.wishes import Deadline, Wishes
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def distill(
     costs: Mapping[str, float] | None = None,
     max_cost: float | None = None,
     tolerance: float | str = 0.0,
+    relabel: str = "auto",
     time_limit: float | None = None,
     sample_weight: str | None = None,
     random_state: int = 0,
@@ -141,6 +142,10 @@ def distill(
     tolerance : float or "one_se", default=0.0
         Fewer columns are taken for so much more loss on held-out training rows, relatively; or
         where the loss is not larger by more than a standard error.
+    relabel : {"auto", "always", "never"}, default="auto"
+        Once columns are chosen, the teacher is fitted anew on them alone and labels the rows again,
+        out of fold; ``"auto"`` uses these labels where the student does better with them on
+        held-out training rows. Only teachers that are fitted here can do that.
     time_limit : float, optional
         Seconds after which no optional work is started: comparing recipes, tuning, synthetic
         rows. The teacher's labels and the student itself are always made.
@@ -179,6 +184,7 @@ def distill(
         costs=costs,
         max_cost=max_cost,
         tolerance=tolerance,
+        relabel=relabel,
     )
     wishes = Wishes(
         mode=recipe,
@@ -217,6 +223,7 @@ def distill(
             f"fitted={fitted!r} (--fitted) is for a teacher that comes fitted, which {source.name} "
             "does not; leave it out."
         )
+    check_relabel(columns, source)
     learner = resolve_student(
         student,
         task=rows.train.task,
@@ -228,17 +235,8 @@ def distill(
     columns.limits(rows.train.names, learner.estimator.features)
     wishes.require_use(learner)
     clock.lap("read")
-    run = run_teacher(
-        source,
-        rows.train,
-        rows.held,
-        rows.extra,
-        folds=folds,
-        random_state=random_state,
-        n_jobs=n_jobs,
-        cache=cache,
-        on_step=lambda done, total: step("teacher", done, total),
-    )
+    labeller = Labeller(source, rows, folds, random_state, n_jobs, cache)
+    run = labeller.run(on_step=lambda done, total: step("teacher", done, total))
     clock.lap("label")
     result = run_student(
         learner,
@@ -246,9 +244,8 @@ def distill(
         wishes,
         clock=clock,
         random_state=random_state,
-        nested=lambda: nested_lessons(
-            source, rows, random_state=random_state, n_jobs=n_jobs, cache=cache
-        ),
+        nested=labeller.nested,
+        labeller=labeller,
         step=step,
     )
     if output is not None:

@@ -16,7 +16,7 @@ from kdcore.structure import TeacherStructure, merge_structures, structure_of
 if TYPE_CHECKING:
     from kdcore.schema import TableSchema
 
-__all__ = ["CallableTeacher", "EnsembleTeacher", "FittedTeacher"]
+__all__ = ["CallableTeacher", "EnsembleTeacher", "FittedTeacher", "NarrowTeacher"]
 
 
 class CallableTeacher:
@@ -118,6 +118,37 @@ class FittedTeacher:
     def predict(self, X: Any) -> np.ndarray:
         """Classes, or values (n,)."""
         return np.asarray(self.model.predict(self._columns(X)))
+
+
+class NarrowTeacher:
+    """A teacher that was fitted to some columns, made to read tables that hold more.
+
+    Parameters
+    ----------
+    model : fitted teacher
+    columns : list of str
+    """
+
+    def __init__(self, model: Any, columns: list[str]) -> None:
+        self.model = model
+        self.columns = columns
+        self.reads_raw = getattr(model, "reads_raw", False)
+        if hasattr(model, "classes_"):
+            self.classes_ = model.classes_
+        if hasattr(model, "model_bytes"):
+            self.model_bytes = model.model_bytes
+
+    def structure(self) -> TeacherStructure | None:
+        """What the model's trees tell of its columns; None where they do not."""
+        return structure_of(self.model)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities (n, K)."""
+        return np.asarray(self.model.predict_proba(X[self.columns]))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Classes, or values (n,)."""
+        return np.asarray(self.model.predict(X[self.columns]))
 
 
 class _CanonicalTeacher:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kdcore.comparison import Comparison
 
-__all__ = ["DistillReport", "FitReport", "comparison_rows", "recipe_line", "summary_rows"]
+__all__ = [
+    "DistillReport",
+    "FitReport",
+    "comparison_rows",
+    "recipe_line",
+    "selection_line",
+    "summary_rows",
+]
 
 
 @dataclass
@@ -99,6 +106,8 @@ class FitReport:
         return asdict(self)
 
 
+#: Most names of columns on a line.
+_MOST_NAMES = 12
 #: What a terminal shows; the other metrics are in the JSON.
 _HEADINGS = {
     "accuracy": "accuracy",
@@ -152,6 +161,23 @@ def recipe_line(report: DistillReport) -> str:
     parts.append(f"encoder {recipe['encoder']}{borrowed}")
     parts += [f"{name}={value}" for name, value in recipe["params"].items()]
     return "; ".join(parts)
+
+
+def selection_line(report: DistillReport) -> str | None:
+    """Which columns the student reads, in one line; None where it may read all."""
+    told = report.selection
+    if told is None:
+        return None
+    columns = told["columns"]
+    shown = ", ".join(columns[:_MOST_NAMES])
+    shown += f" and {len(columns) - _MOST_NAMES} more" if len(columns) > _MOST_NAMES else ""
+    how = "the others were dropped"
+    if told["selector"] is not None:
+        how = f"at most {told['budget']}, by {told['selector']}"
+    line = f"columns: {len(columns)} of {report.columns} ({how}): {shown}"
+    if told["relabel"] is not None and told["relabel"]["used"] == "new":
+        line += "; labels of the teacher fitted anew on them"
+    return line
 
 
 def _number(value: float | None) -> str:

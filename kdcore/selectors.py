@@ -20,9 +20,10 @@ class Selector:
     The factory of a `SelectorSpec` takes the selector's own parameters, with defaults for all of
     them, and returns an object with this method. It keeps no state between calls.
 
-    ``select`` is called once for each size that is tried. A selector that also defines
-    ``rankings(task)`` is called once for all sizes, and may ask the teacher and the student; see
-    `kdcore.selection.filters.RankingSelector`.
+    ``select`` is called once for each size that is tried, on each split of the training rows; there
+    are several splits of small tables, whose answers are averaged. A selector that also defines
+    ``rankings(task)`` is called once a split for all sizes, and may ask the teacher and the
+    student; see `kdcore.selection.filters.RankingSelector`.
     """
 
     def select(

@@ -20,6 +20,7 @@ from kdcore.verdict import verdict
 
 if TYPE_CHECKING:
     from kdcore.clock import Clock
+    from kdcore.labeller import Labeller
     from kdcore.recipe_fit import Lesson
     from kdcore.resolve import Resolved
     from kdcore.runtime import Bundle
@@ -123,6 +124,7 @@ def run_student(
     clock: Clock,
     random_state: int,
     nested: Callable[[], list[Lesson]] | None = None,
+    labeller: Labeller | None = None,
     step: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> DistillResult:
     """Teach the student, fit it to labels alone as well, and judge all versions.
@@ -137,6 +139,7 @@ def run_student(
     random_state : int
         Of holding out training rows, and of the verdict's bootstrap.
     nested : callable, optional
+    labeller : Labeller, optional
         See `kdcore.teaching.teach`.
     step : callable
         ``step(stage, done, total)``.
@@ -146,15 +149,16 @@ def run_student(
         lesson,
         wishes,
         nested=nested,
+        labeller=labeller,
         clock=clock,
         random_state=random_state,
         step=step,
     )
     step("students", 1, 2)
-    models = {"student": taught.student, "plain": plain_student(student, lesson, taught)}
+    models = {"student": taught.student, "plain": plain_student(student, taught)}
     clock.lap("fit_plain")
     if taught.recipe.encoder is not None:
-        models["plain_encoded"] = plain_student(student, lesson, taught, taught.recipe.encoder)
+        models["plain_encoded"] = plain_student(student, taught, taught.recipe.encoder)
         clock.lap("fit_plain_encoded")
     step("evaluate", 0, 1)
     return _judged(student, lesson, taught, models, clock, random_state)
@@ -194,7 +198,7 @@ def _judged(
         stage = "fit" if model is taught.student else f"fit_{name}"
         versions[name]["fit_seconds"] = clock.seconds[stage]
     versions["student"]["features"] = taught.student.get_selected_features()
-    recipe = _recipe(lesson, taught)
+    recipe = _recipe(taught)
     clock.lap("evaluate")
     notes = _notes(student, data, run) + taught.notes
     if taught.selection is not None and taught.selection.selector is not None:
@@ -210,6 +214,7 @@ def _judged(
             "teacher": run.name,
             "recipe": recipe,
             "labels": run.labels.provenance,
+            "relabelled": bool(taught.relabelling and taught.relabelling.used == "new"),
             "metrics": versions["student"]["metrics"],
             "verdict": judged.to_dict(),
         }
@@ -217,7 +222,7 @@ def _judged(
         other = models.get(judged.choice, taught.student)
         if other is not taught.student:
             # What the verdict says to deploy is handed over too.
-            info |= {"recipe": {"name": judged.choice}, "labels": "none"}
+            info |= {"recipe": {"name": judged.choice}, "labels": "none", "relabelled": False}
             info["metrics"] = versions[judged.choice]["metrics"]
             preferred = pack(other, held.X, name=student.name, info=info)
     else:
@@ -256,7 +261,7 @@ def _judged(
         latency_us=latency,
         size_bytes={"teacher": run.size, "student": None if packed is None else len(packed.data)},
         seconds={**clock.seconds, "total": clock.total()},
-        selection=None if taught.selection is None else taught.selection.to_dict(),
+        selection=taught.selection_dict(),
         parity=None if packed is None else packed.bundle.manifest["parity"],
         seed=seed,
         notes=notes,
@@ -292,7 +297,8 @@ def _notes(student: Resolved, data: Data, run: TeacherRun) -> list[str]:
     return notes
 
 
-def _recipe(lesson: Lesson, taught: Taught) -> dict[str, Any]:
+def _recipe(taught: Taught) -> dict[str, Any]:
+    lesson = taught.lesson
     student, labels, used = taught.student, lesson.run.labels, taught.recipe
     selection = taught.selection
     loss, encoder = student.loss, student.encoder

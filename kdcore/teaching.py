@@ -11,11 +11,13 @@ from kdcore.clock import Clock
 from kdcore.nested import can_be_nested, nested_count, part_of
 from kdcore.recipe import Recipe, default_recipe, plain_recipe, rivals
 from kdcore.recipe_fit import fit_student
+from kdcore.relabelling import Relabelling, relabelled
 from kdcore.row_limit import MOST_CELLS
 from kdcore.selection import Selection, narrowed, select_columns
 from kdcore.tuning import tuned
 
 if TYPE_CHECKING:
+    from kdcore.labeller import Labeller
     from kdcore.recipe_fit import Lesson
     from kdcore.resolve import Resolved
     from kdcore.wishes import Wishes
@@ -46,8 +48,13 @@ class Taught:
     augmented : int
         Synthetic rows.
     notes : list of str
+    lesson : Lesson
+        What it was taught from, which is another than it was given where the teacher was fitted
+        anew on the chosen columns.
     selection : Selection or None
         None where the student reads what it was allowed from the start.
+    relabelling : Relabelling or None
+        None where the teacher was not fitted anew.
     """
 
     student: Any
@@ -56,12 +63,21 @@ class Taught:
     tuned: dict[str, dict[str, Any]]
     augmented: int
     notes: list[str]
+    lesson: Lesson
     selection: Selection | None = None
+    relabelling: Relabelling | None = None
 
     @property
     def params(self) -> dict[str, Any]:
         """Parameters that the recipe and tuning gave the student."""
         return {**self.tuned[str(self.recipe.encoder)], **self.recipe.params}
+
+    def selection_dict(self) -> dict[str, Any] | None:
+        """How columns and labels were chosen, as plain data for JSON."""
+        if self.selection is None:
+            return None
+        again = self.relabelling
+        return {**self.selection.to_dict(), "relabel": None if again is None else again.to_dict()}
 
 
 def teach(
@@ -70,6 +86,7 @@ def teach(
     wishes: Wishes,
     *,
     nested: Callable[[], list[Lesson]] | None = None,
+    labeller: Labeller | None = None,
     clock: Clock | None = None,
     random_state: int = 0,
     step: Callable[[str, int, int], None] = lambda stage, done, total: None,
@@ -85,8 +102,10 @@ def teach(
     nested : callable, optional
         Makes the lessons that recipes are compared on (`kdcore.nested.nested_lessons`); called
         only when they are needed and there is time.
+    labeller : Labeller, optional
+        Asks the teacher anew, once columns are chosen.
     clock : Clock, optional
-        Gets the seconds of ``select``, ``tune``, ``fit`` and ``validate``.
+        Gets the seconds of ``select``, ``relabel``, ``tune``, ``fit`` and ``validate``.
     random_state : int, default=0
     step : callable
         ``step(stage, done, total)``.
@@ -112,7 +131,7 @@ def teach(
             "the student learned from them without synthetic rows, tuning or validation."
         )
         recipe = replace(recipe, augment=0, params={})
-    selection = None
+    selection = relabelling = None
     if wishes.columns.asked:
         selection = select_columns(
             student,
@@ -125,7 +144,22 @@ def teach(
         )
         notes += selection.notes
         student = narrowed(student, selection.columns)
-    clock.lap("select")
+        clock.lap("select")
+        step("relabel", 0, 1)
+        lesson, again, relabelling = relabelled(
+            student,
+            lesson,
+            selection,
+            wishes.columns,
+            recipe,
+            labeller,
+            nested=nested if wishes.mode == "auto" else None,
+            compare=wishes.mode != "plain" and not late,
+            time_left=wishes.deadline.left,
+            random_state=random_state,
+        )
+        nested = nested if again is None else again.nested
+    clock.lap("relabel")
     params: dict[str, dict[str, Any]] = {"None": {}, str(recipe.encoder): {}}
     part = None
     if wishes.mode != "plain" and not late and len(train) >= _FEWEST_ROWS:
@@ -154,6 +188,10 @@ def teach(
     if selection is not None:
         selection.mark(distilled)
     notes += lesson.told
+    if relabelling is not None:
+        if not choice.recipe.teacher:
+            relabelling = replace(relabelling, used="none")
+        notes += [note for note in [relabelling.note()] if note]
     return Taught(
         student=distilled,
         recipe=choice.recipe,
@@ -161,17 +199,18 @@ def teach(
         tuned=params,
         augmented=lesson.augmented(choice.recipe),
         notes=notes,
+        lesson=lesson,
         selection=selection,
+        relabelling=relabelling,
     )
 
 
-def plain_student(student: Resolved, lesson: Lesson, taught: Taught, encoder: Any = None) -> Any:
+def plain_student(student: Resolved, taught: Taught, encoder: Any = None) -> Any:
     """A student of labels alone that a distilled one is compared with, tuned as it was.
 
     Parameters
     ----------
     student : Resolved
-    lesson : Lesson
     taught : Taught
         The distilled student; itself if it learned from labels alone behind this encoder.
     encoder : str or Encoder, optional
@@ -182,7 +221,7 @@ def plain_student(student: Resolved, lesson: Lesson, taught: Taught, encoder: An
         student = narrowed(student, taught.selection.columns)
     if not taught.recipe.teacher and str(encoder) == str(taught.recipe.encoder):
         return taught.student
-    return fit_student(student, lesson, plain_recipe(encoder), taught.tuned[str(encoder)])
+    return fit_student(student, taught.lesson, plain_recipe(encoder), taught.tuned[str(encoder)])
 
 
 def _chosen(

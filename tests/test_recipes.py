@@ -187,7 +187,7 @@ class TestTuning:
         lesson = lesson_of(GaussianNB(), table(noise=0.1).drop(columns="city"))
         one = student(tune={"penalty": (1e9, 0.01)})
         taught = teach(one, lesson, Wishes(mode="fast"))
-        plain = plain_student(one, lesson, taught)
+        plain = plain_student(one, taught)
         assert plain.penalty == taught.student.penalty == 0.01
 
 

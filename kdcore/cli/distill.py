@@ -191,7 +191,7 @@ def _show(report: DistillReport) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from kdcore.report import recipe_line, summary_rows
+    from kdcore.report import recipe_line, selection_line, summary_rows
 
     # A table that does not fit is better wrapped than cut.
     console = Console(highlight=False, soft_wrap=True, width=200)
@@ -207,6 +207,9 @@ def _show(report: DistillReport) -> None:
         markup=False,
     )
     console.print(f"recipe: {recipe_line(report)}", markup=False)
+    chosen = selection_line(report)
+    if chosen is not None:
+        console.print(chosen, markup=False)
     headings, body = summary_rows(report)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for i, heading in enumerate(headings):

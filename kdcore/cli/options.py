@@ -250,6 +250,14 @@ column_options = _all(
         callback=_tolerance,
         help="Take fewer columns for so much more loss on held-out training rows.",
     ),
+    click.option(
+        "--relabel",
+        default="auto",
+        show_default=True,
+        metavar="HOW",
+        help="Whether the teacher labels again, fitted to the chosen columns: auto (where that is "
+        "better on held-out training rows), always or never.",
+    ),
 )
 
 run_options = _all(
@@ -273,6 +281,7 @@ _TITLES = {
     "read": "Reading the table",
     "teacher": "Fitting the teacher",
     "select": "Choosing columns",
+    "relabel": "Labelling again",
     "students": "Fitting the students",
     "validate": "Comparing recipes",
     "evaluate": "Judging on held-out rows",

@@ -14,9 +14,11 @@ from kdcore.named_params import split_name
 from kdcore.registry import default_registry
 from kdcore.selectors import budget
 
-__all__ = ["DEFAULT_SELECTOR", "ColumnWishes", "Limits", "either_budget"]
+__all__ = ["DEFAULT_SELECTOR", "RELABEL", "ColumnWishes", "Limits", "either_budget"]
 
 DEFAULT_SELECTOR = "prior_backward"
+#: What ``relabel=`` can be.
+RELABEL = ("auto", "always", "never")
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ class ColumnWishes:
     tolerance : float or "one_se", default=0.0
         The smallest size is taken whose validation loss is at most so much, relatively, above the
         lowest; ``"one_se"`` takes the smallest that is not worse by more than one standard error.
+    relabel : {"auto", "always", "never"}, default="auto"
+        Whether the teacher is fitted anew on the chosen columns and its labels used: where they are
+        better on held-out training rows, in any case, or not.
 
     Raises
     ------
@@ -100,6 +105,7 @@ class ColumnWishes:
     costs: Mapping[str, float] | None = None
     max_cost: float | None = None
     tolerance: float | str = 0.0
+    relabel: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("keep", "drop"):
@@ -119,6 +125,15 @@ class ColumnWishes:
             raise ParameterError(
                 "keep names columns that are kept within a budget, but there is none; give "
                 "max_features too, or leave keep out."
+            )
+        if self.relabel not in RELABEL:
+            raise ParameterError(
+                f"relabel={self.relabel!r} is not known; use one of {', '.join(RELABEL)}."
+            )
+        if self.relabel == "always" and not self.asked:
+            raise ParameterError(
+                "relabel='always' fits the teacher anew on chosen columns, but none are chosen; "
+                "give max_features too, or leave relabel out."
             )
         self._check_costs()
         self._check_tolerance()

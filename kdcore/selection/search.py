@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdcore.errors import FitError, ParameterError
+from kdcore.errors import FitError
 from kdcore.evaluation import paired_gain
-from kdcore.nested import part_of
-from kdcore.recipe import plain_recipe
-from kdcore.recipe_fit import Lesson, fit_student, soft_targets
-from kdcore.selection.task import SelectionTask, sizes, varying
-from kdcore.structure import structure_of
-from kdcore.tuning import held_losses
+from kdcore.selection.judges import (
+    FEWEST_ROWS,
+    Judge,
+    agreed,
+    judging_lessons,
+    number_of_splits,
+)
+from kdcore.selection.task import sizes, varying
 
 if TYPE_CHECKING:
+    from kdcore.recipe_fit import Lesson
     from kdcore.resolve import Resolved
     from kdcore.selection.limits import ColumnWishes, Limits
 
-__all__ = ["Selection", "narrowed", "select_columns"]
-
-#: With fewer training rows none can be held out, and the budget is filled.
-_FEWEST_ROWS = 50
+__all__ = ["Selection", "select_columns"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Selection:
         difference to the smallest, and ``chosen``.
     all_columns_loss : float or None
         Of the same student with every column that it may read.
+    splits : int
+        Splits of the training rows that the losses are the mean of.
     seconds : float
     notes : list of str
     """
@@ -58,12 +60,13 @@ class Selection:
     budget: int
     path: list[dict[str, Any]] = field(default_factory=list)
     all_columns_loss: float | None = None
+    splits: int = 1
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        keys = "selector max_features budget columns path all_columns_loss seconds"
+        keys = "selector max_features budget columns path all_columns_loss splits seconds"
         return {key: getattr(self, key) for key in keys.split()}
 
     def mark(self, model: Any) -> None:
@@ -83,20 +86,6 @@ class Selection:
         model.selection_path_ = self.path
 
 
-def narrowed(student: Resolved, columns: Sequence[str]) -> Resolved:
-    """The same student, which reads these columns only."""
-    from sklearn.base import clone
-
-    def less(estimator: Any) -> Any:
-        return clone(estimator).set_params(features=list(columns))
-
-    return replace(
-        student,
-        estimator=less(student.estimator),
-        plain=None if student.plain is None else less(student.plain),
-    )
-
-
 def select_columns(
     student: Resolved,
     lesson: Lesson,
@@ -111,7 +100,8 @@ def select_columns(
 
     A part of the training rows is held out. Where the teacher can be fitted anew, one that has not
     seen them gives its opinion. Columns are ranked, and the student is fitted to labels at sizes
-    from the budget downwards; the set with the smallest loss on the held-out rows wins.
+    from the budget downwards; the set with the smallest loss on the held-out rows wins. On small
+    tables that is done for several parts: their rankings are averaged, and so are the losses.
 
     Parameters
     ----------
@@ -128,22 +118,43 @@ def select_columns(
         ``step(stage, done, total)``.
     """
     start = time.perf_counter()
-    limits = wishes.limits(lesson.data.train.names, student.estimator.features)
+    train = lesson.data.train
+    limits = wishes.limits(train.names, student.estimator.features)
     if not wishes.selects:
         return Selection(limits.pool, None, None, limits.most)
     notes: list[str] = []
-    few = len(lesson.data.train) < _FEWEST_ROWS
+    few = len(train) < FEWEST_ROWS
     if few:
         notes.append(
-            f"{len(lesson.data.train)} training rows are too few to choose the number of columns "
-            "by; the budget was filled."
+            f"{len(train)} training rows are too few to choose the number of columns by; the "
+            "budget was filled."
         )
-    part = lesson if few else _unseen(lesson, random_state)
-    search = _Search(student, part, limits, encoder, random_state)
-    step("select", 0, 1)
-    found = search.candidates(wishes.made())
+    able = {*varying(train.X, limits.pool), *limits.keep}
+    candidates = [c for c in limits.pool if c in able]
+    number = 1 if few else number_of_splits(lesson)
+    selector, wanted = wishes.made(), _wanted(limits, len(candidates))
+    judges: list[Judge] = []
+    told: list[Mapping[int, dict[str, list[str]]]] = []
+    for part in judging_lessons(lesson, number, random_state):
+        step("select", len(judges), number)
+        judges.append(Judge(student, part, limits, candidates, encoder, random_state))
+        told.append(judges[-1].rankings(selector, wanted))
+        if time_left() <= 0:
+            break
+    if len(judges) < number:
+        notes.append(
+            f"the time limit left {len(judges)} of {number} splits of the training rows to choose "
+            "columns by."
+        )
+    found = _candidates(limits, candidates, told)
     if few:
         found = found[:1]
+    weight = np.concatenate([judge.weight for judge in judges])
+    weight = weight / weight.sum()
+
+    def losses(columns: list[str]) -> np.ndarray:
+        return np.concatenate([judge.losses(columns) for judge in judges])
+
     trials: list[tuple[str, list[str], np.ndarray]] = []
     for done, (ranking, columns) in enumerate(found):
         step("select", done, len(found))
@@ -153,11 +164,11 @@ def select_columns(
                 f"{len(found)} sets."
             )
             break
-        trials.append((ranking, columns, search.losses(columns)))
-    best, path = _chosen(trials, search.weight, wishes.tolerance)
+        trials.append((ranking, columns, losses(columns)))
+    best, path = _chosen(trials, weight, wishes.tolerance)
     whole = None
     if time_left() > 0 and len(limits.pool) > limits.most:
-        whole = float(search.weight @ search.losses(limits.pool))
+        whole = float(weight @ losses(limits.pool))
     return Selection(
         columns=trials[best][1],
         selector=wishes.name,
@@ -165,76 +176,36 @@ def select_columns(
         budget=limits.most,
         path=path,
         all_columns_loss=whole,
+        splits=len(judges),
         seconds=time.perf_counter() - start,
         notes=notes,
     )
 
 
-class _Search:
-    """The student on the held-out rows of one lesson."""
+def _wanted(limits: Limits, n_candidates: int) -> list[int]:
+    """Numbers of columns to try, the largest first."""
+    most = min(limits.most, n_candidates)
+    return [s for s in sizes(most) if s >= len(limits.keep)] or [most]
 
-    def __init__(
-        self, student: Resolved, lesson: Lesson, limits: Limits, encoder: Any, seed: int
-    ) -> None:
-        self.student, self.lesson, self.limits, self.seed = student, lesson, limits, seed
-        self.recipe = plain_recipe(encoder)
-        data, run = lesson.data, lesson.run
-        own = soft_targets(data.train, run.labels.values, run.labels.provenance)
-        held = soft_targets(data.held, run.held, run.labels.provenance)
-        self.weight = held.sample_weight / held.sample_weight.sum()
-        candidates = varying(data.train.X, limits.pool)
-        teacher = lesson.teacher
-        self.task = SelectionTask(
-            X=data.train.X,
-            targets=own,
-            held_X=data.held.X,
-            held_targets=held,
-            candidates=[c for c in limits.pool if c in {*candidates, *limits.keep}],
-            keep=limits.keep,
-            most=limits.most,
-            random_state=seed,
-            teacher=teacher,
-            ask=None if teacher is None else lesson.ask,
-            structure=lesson.structure,
-            student=self.fit,
-        )
 
-    def fit(self, columns: Sequence[str]) -> Any:
-        """The student, fitted to labels and these columns."""
-        return fit_student(narrowed(self.student, columns), self.lesson, self.recipe)
-
-    def losses(self, columns: Sequence[str]) -> np.ndarray:
-        """Loss of each held-out row, (m,)."""
-        return held_losses(self.fit(columns), self.lesson)
-
-    def candidates(self, selector: Any) -> list[tuple[str, list[str]]]:
-        """Sets of columns with the way they came about, the largest first, each of them once."""
-        task, limits = self.task, self.limits
-        most = min(limits.most, len(task.candidates))
-        wanted = [s for s in sizes(most) if s >= len(limits.keep)] or [most]
-        found: dict[frozenset[str], tuple[str, list[str]]] = {}
-        tell = getattr(selector, "rankings", None)
-        rankings: dict[str, list[str]] = {} if tell is None else tell(task)
-        for size in wanted:
-            if tell is None:
-                rankings = {"select": self._asked(selector, size)}
-            for name, ranking in rankings.items():
-                columns = limits.take(ranking, size)
-                found.setdefault(frozenset(columns), (name, columns))
-        return list(found.values())
-
-    def _asked(self, selector: Any, size: int) -> list[str]:
-        """What a selector says that only knows ``select``."""
-        task = self.task
-        frame = task.X[task.candidates]
-        told = selector.select(frame, task.targets, max_features=size, random_state=self.seed)
-        unknown = [c for c in told if c not in task.candidates]
-        if unknown:
-            raise ParameterError(
-                f"the selector {type(selector).__name__} chose {unknown[0]!r}, which is no column "
-                "it was given; tell its authors."
-            )
-        return list(told)
+def _candidates(
+    limits: Limits,
+    candidates: list[str],
+    told: Sequence[Mapping[int, dict[str, list[str]]]],
+) -> list[tuple[str, list[str]]]:
+    """Sets of columns with the way they came about, the largest first, each of them once."""
+    found: dict[frozenset[str], tuple[str, list[str]]] = {}
+    together: dict[Any, list[str]] = {}
+    for size, rankings in told[0].items():
+        for name in rankings:
+            each = [one[size][name] for one in told if name in one[size]]
+            key = tuple(map(id, each))
+            if key not in together:
+                # Most selectors tell one ranking for all sizes.
+                together[key] = agreed(each, candidates)
+            columns = limits.take(together[key], size)
+            found.setdefault(frozenset(columns), (name, columns))
+    return list(found.values())
 
 
 def _chosen(
@@ -263,18 +234,3 @@ def _chosen(
         for i, (ranking, columns, _) in enumerate(trials)
     ]
     return best, path
-
-
-def _unseen(lesson: Lesson, random_state: int) -> Lesson:
-    """A part of the rows, with a teacher that has not seen the others where one can be fitted."""
-    part = part_of(lesson, random_state)
-    if lesson.run.refit is None:
-        return part
-    data = part.data
-    teacher = lesson.run.refit(data.train)
-    fresh = Lesson(
-        data, replace(part.run, labels=replace(part.run.labels, teacher=teacher)), random_state
-    )
-    fresh._kept["structure"] = structure_of(teacher)
-    fresh.run = replace(fresh.run, held=fresh.ask(data.held.X))
-    return fresh

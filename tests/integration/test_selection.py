@@ -85,6 +85,8 @@ def test_the_command_takes_budget_selector_and_wishes(
     command += ["--student", "decision_tree", "--folds", "2", "--recipe", "fast"]
     wishes = ["--max-features", "5", "--selector", "mrmr", "--keep", "workclass,sex"]
     wishes += ["--drop", "age", "--cost", "education=9", "--max-cost", "6", "--tolerance", "one_se"]
+    # With alpha set by hand, labels alone do not take the place of the new ones.
+    wishes += ["--relabel", "always", "--alpha", "0.7"]
     assert main([*command, *wishes, "-o", str(tmp_path / "out")]) == 0
     told = json.loads(capsys.readouterr().out)
     chosen = told["student"]["features"]
@@ -96,6 +98,8 @@ def test_the_command_takes_budget_selector_and_wishes(
     assert told["selection"]["columns"] == chosen
     assert sum(p["chosen"] for p in told["selection"]["path"]) == 1
     assert told["selection"]["all_columns_loss"] > 0
+    assert told["selection"]["relabel"]["used"] == "new"
+    assert kdcore.load(tmp_path / "out" / "student.kd").manifest["relabelled"] is True
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,173 @@
+"""Rows that judge sets of columns: one split of the training rows, or several of a small table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdcore.errors import ParameterError
+from kdcore.nested import part_count, part_of
+from kdcore.recipe import plain_recipe
+from kdcore.recipe_fit import Lesson, fit_student, soft_targets
+from kdcore.selection.narrow import narrowed
+from kdcore.selection.task import SelectionTask
+from kdcore.splits import Data
+from kdcore.structure import structure_of
+from kdcore.tuning import held_losses
+
+if TYPE_CHECKING:
+    from kdcore.resolve import Resolved
+    from kdcore.selection.limits import Limits
+
+__all__ = ["FEWEST_ROWS", "Judge", "agreed", "judging_lessons", "number_of_splits"]
+
+#: With fewer training rows none can be held out, and the budget is filled.
+FEWEST_ROWS = 50
+#: On tables of fewer rows one split says too little: a fifth of them judges, and the standard
+#: error of a difference in loss is as large as what sizes differ by.
+_FEW_ROWS = 5_000
+#: Cells times outputs up to which all five splits are used, and three. Each needs a teacher.
+_ALL_SPLITS, _SOME_SPLITS = 400_000, 2_000_000
+
+
+def number_of_splits(lesson: Lesson) -> int:
+    """How many splits of the training rows judge sets of columns: five, three, or one.
+
+    It depends on the shape of the table alone, never on the clock, so that the same seed chooses
+    the same columns on any machine.
+    """
+    train = lesson.data.train
+    if len(train) >= _FEW_ROWS:
+        return 1
+    outputs = 1 if train.classes is None or len(train.classes) == 2 else len(train.classes)
+    work = len(train) * len(train.names) * outputs
+    most = 5 if work <= _ALL_SPLITS else 3 if work <= _SOME_SPLITS else 1
+    return min(most, part_count(lesson))
+
+
+def judging_lessons(lesson: Lesson, number: int, random_state: int) -> Iterator[Lesson]:
+    """Parts of a lesson, each judged by the rows that it leaves out.
+
+    Where a teacher can be fitted anew, each part has one that has not seen the rows left out. With
+    too few rows to leave any out there is one part, which is judged by its own rows.
+    """
+    if len(lesson.data.train) < FEWEST_ROWS:
+        data, labels = lesson.data, lesson.run.labels
+        yield Lesson(
+            Data(data.table, data.train, data.train, data.extra),
+            replace(lesson.run, held=labels.values),
+            random_state,
+            whole=lesson,
+        )
+        return
+    for i in range(number):
+        yield _unseen(lesson, random_state, i)
+
+
+def agreed(rankings: Sequence[Sequence[str]], candidates: Sequence[str]) -> list[str]:
+    """One ranking out of several, by the mean logarithm of a column's position.
+
+    The logarithm lets the head of the rankings decide, where positions mean something. A column
+    that a ranking does not name comes last in it.
+    """
+    if len(rankings) == 1:
+        return list(rankings[0])
+    last = len(candidates)
+    total = dict.fromkeys(candidates, 0.0)
+    for ranking in rankings:
+        place = {name: i for i, name in enumerate(ranking)}
+        for name in candidates:
+            total[name] += math.log1p(place.get(name, last))
+    return sorted(candidates, key=lambda name: total[name])
+
+
+class Judge:
+    """A student on one split of the training rows: what it makes of a set of columns.
+
+    Parameters
+    ----------
+    student : Resolved
+    lesson : Lesson
+        See `judging_lessons`.
+    limits : Limits
+    candidates : list of str
+    encoder : str or Encoder or None
+    seed : int
+    """
+
+    def __init__(
+        self,
+        student: Resolved,
+        lesson: Lesson,
+        limits: Limits,
+        candidates: list[str],
+        encoder: Any,
+        seed: int,
+    ) -> None:
+        self.student, self.lesson, self.seed = student, lesson, seed
+        self.recipe = plain_recipe(encoder)
+        data, run = lesson.data, lesson.run
+        held = soft_targets(data.held, run.held, run.labels.provenance)
+        self.weight: np.ndarray = held.sample_weight
+        teacher = lesson.teacher
+        self.task = SelectionTask(
+            X=data.train.X,
+            targets=soft_targets(data.train, run.labels.values, run.labels.provenance),
+            held_X=data.held.X,
+            held_targets=held,
+            candidates=candidates,
+            keep=limits.keep,
+            most=limits.most,
+            random_state=seed,
+            teacher=teacher,
+            ask=None if teacher is None else lesson.ask,
+            structure=lesson.structure,
+            student=self.fit,
+        )
+
+    def fit(self, columns: Sequence[str]) -> Any:
+        """The student, fitted to labels and these columns."""
+        return fit_student(narrowed(self.student, columns), self.lesson, self.recipe)
+
+    def losses(self, columns: Sequence[str]) -> np.ndarray:
+        """Loss of each held-out row, (m,)."""
+        return held_losses(self.fit(columns), self.lesson)
+
+    def rankings(self, selector: Any, sizes: Sequence[int]) -> Mapping[int, dict[str, list[str]]]:
+        """What a selector says: for each size, orders of columns by the way they came about."""
+        tell = getattr(selector, "rankings", None)
+        if tell is not None:
+            return dict.fromkeys(sizes, tell(self.task))
+        return {size: {"select": self._asked(selector, size)} for size in sizes}
+
+    def _asked(self, selector: Any, size: int) -> list[str]:
+        """What a selector says that only knows ``select``."""
+        task = self.task
+        frame = task.X[task.candidates]
+        told = selector.select(frame, task.targets, max_features=size, random_state=self.seed)
+        unknown = [c for c in told if c not in task.candidates]
+        if unknown:
+            raise ParameterError(
+                f"the selector {type(selector).__name__} chose {unknown[0]!r}, which is no column "
+                "it was given; tell its authors."
+            )
+        return list(told)
+
+
+def _unseen(lesson: Lesson, random_state: int, number: int) -> Lesson:
+    """A part of the rows, with a teacher that has not seen the others where one can be fitted."""
+    part = part_of(lesson, random_state, number)
+    if lesson.run.refit is None:
+        return part
+    data = part.data
+    teacher = lesson.run.refit(data.train)
+    fresh = Lesson(
+        data, replace(part.run, labels=replace(part.run.labels, teacher=teacher)), random_state
+    )
+    fresh._kept["structure"] = structure_of(teacher)
+    fresh.run = replace(fresh.run, held=fresh.ask(data.held.X))
+    return fresh
