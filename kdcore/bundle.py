@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcore.archive import MODEL, archive_bytes
+from kdcore.archive import MODEL, archive_bytes, with_members
 from kdcore.columns import Column
 from kdcore.errors import BundleError
 from kdcore.files import atomic_path
@@ -33,8 +33,14 @@ class Packed:
     bundle: Bundle
     data: bytes
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, more: Mapping[str, bytes] | None = None) -> None:
         """Write the file; it appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+        more : mapping of str to bytes, optional
+            Further members of the zip, such as the report; ``data`` stays without them.
 
         Raises
         ------
@@ -42,7 +48,7 @@ class Packed:
             When the folder cannot be written to.
         """
         with atomic_path(path) as temporary:
-            temporary.write_bytes(self.data)
+            temporary.write_bytes(with_members(self.data, more) if more else self.data)
 
 
 def pack(student: Any, table: Any, *, name: str = "", info: dict[str, Any] | None = None) -> Packed:
