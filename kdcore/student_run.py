@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcore.bundle import Packed, pack
+from kdcore.candidates import describe_error
 from kdcore.compiled import compile_instead
 from kdcore.evaluation import fidelity, metrics
 from kdcore.files import atomic_path, prepare_folder
 from kdcore.labels import teacher_output
 from kdcore.latency import bundle_latency, model_latency
-from kdcore.pictures import collect
+from kdcore.pictures import collect_or_say
 from kdcore.report import DistillReport
 from kdcore.saved_results import REPORT_NAME, RESULT_NAME
 from kdcore.teaching import plain_student, teach
@@ -99,16 +100,26 @@ class DistillResult:
             path = folder / _OTHER_BUNDLES[self.report.verdict["choice"]]
             bundles[path] = self.preferred
             self.report.deploy = str(path)
-        self.report.report = str(folder / REPORT_NAME)
-        page = self.to_html()
+        page = self._page(folder / REPORT_NAME)
         for path, packed in bundles.items():
-            packed.save(path, {REPORT_NAME: page.encode()})
-        with atomic_path(folder / REPORT_NAME) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+            packed.save(path, {REPORT_NAME: page} if page else None)
+        if page:
+            with atomic_path(folder / REPORT_NAME) as temporary:
+                temporary.write_bytes(page)
         with atomic_path(folder / RESULT_NAME) as temporary:
             text = json.dumps(self.report.to_dict(), indent=1, ensure_ascii=False)
             temporary.write_text(text, encoding="utf-8")
         return folder
+
+    def _page(self, path: Path) -> bytes:
+        self.report.report = str(path)
+        try:
+            return self.to_html().encode()
+        except Exception as error:
+            # What took hours to make is not lost for a page about it.
+            self.report.report = None
+            self.report.notes.append(f"the report could not be made: {describe_error(error)}")
+            return b""
 
 
 def run_student(
@@ -196,9 +207,12 @@ def _judged(
     versions["student"]["features"] = taught.student.get_selected_features()
     recipe = _recipe(lesson, taught)
     known = outputs if run.held is None else {"teacher": run.held, **outputs}
-    drawn = collect(data, known, models) if pictures else None
     clock.lap("evaluate")
     notes = _notes(student, data, run) + taught.notes
+    drawn = None
+    if pictures:
+        drawn, failed = collect_or_say(data, known, models)
+        notes += failed
     if taught.selection is not None and taught.selection.selector is not None:
         notes.append(
             f"the plain student reads the same {len(taught.selection.columns)} of "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdcore.candidates import describe_error
 from kdcore.evaluation import row_losses
 from kdcore.pictures.classes import agreement, calibration
 from kdcore.pictures.intervals import intervals
@@ -18,7 +19,7 @@ from kdcore.pictures.values import predicted, residuals
 if TYPE_CHECKING:
     from kdcore.splits import Data
 
-__all__ = ["collect"]
+__all__ = ["collect", "collect_or_say"]
 
 
 def collect(
@@ -64,3 +65,13 @@ def collect(
         found["agreement"] = agreement(outputs, codes, classes)
         found["calibration"] = calibration(outputs, codes, classes, weight)
     return found
+
+
+def collect_or_say(
+    data: Data, outputs: Mapping[str, np.ndarray], models: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """`collect`, or None and a note: no picture is worth the loss of a finished distillation."""
+    try:
+        return collect(data, outputs, models), []
+    except Exception as error:
+        return None, [f"the report has no pictures: {describe_error(error)}"]

@@ -55,7 +55,7 @@ class Scale:
 def _round_values(low: float, high: float, wanted: int) -> list[float]:
     rough = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * power for s in (1, 2, 2.5, 5, 10) if s * power >= rough)
+    step = next(s * power for s in (1, 2, 2.5, 5, 10) if s * power >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [round(k * step, 12) for k in range(first, last + 1)]
@@ -119,7 +119,7 @@ class Chart:
     @property
     def y_ticks(self) -> list[tuple[float, str]]:
         """Places and texts along the vertical axis."""
-        return self.y.ticks()
+        return self.y.ticks(6 if self.height > 300 else 5)
 
     def line(self, points: Sequence[Sequence[float]], key: str, label: str = "") -> None:
         """A line through points; ``key`` names its colour and dashes."""
