@@ -15,6 +15,7 @@ from kdcore.candidates import describe_error
 from kdcore.cli import cli
 from kdcore.cli.common import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, Settings
 from kdcore.errors import KDError, KDWarning
+from kdcore.origin import command_line
 
 __all__ = ["main"]
 
@@ -31,7 +32,8 @@ def main(args: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _one_line_warnings(warnings.showwarning)
         try:
-            returned = cli.main(args=args, prog_name="kd", standalone_mode=False, obj=settings)
+            with command_line(sys.argv[1:] if args is None else args):
+                returned = cli.main(args=args, prog_name="kd", standalone_mode=False, obj=settings)
             sys.stdout.flush()
         except KDError as error:
             return _fail(error, str(error), settings)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcore.archive import MODEL, archive_bytes
+from kdcore.archive import MODEL, archive_bytes, with_members
 from kdcore.columns import Column
 from kdcore.errors import BundleError
 from kdcore.files import atomic_path
@@ -54,8 +54,14 @@ class Packed:
         smaller.manifest = manifest
         return Packed(smaller, {MODEL: self.members[MODEL]})
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, more: Mapping[str, bytes] | None = None) -> None:
         """Write the file; it appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+        more : mapping of str to bytes, optional
+            Further members of the zip, such as the report; ``data`` stays without them.
 
         Raises
         ------
@@ -63,7 +69,7 @@ class Packed:
             When the folder cannot be written to.
         """
         with atomic_path(path) as temporary:
-            temporary.write_bytes(self.data)
+            temporary.write_bytes(with_members(self.data, more) if more else self.data)
 
 
 def pack(

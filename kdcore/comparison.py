@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,11 +13,13 @@ from kdcore.candidates import describe_error
 from kdcore.clock import Clock
 from kdcore.errors import KDError, ParameterError
 from kdcore.experiment import Progress
+from kdcore.files import atomic_path
 from kdcore.given import GivenLabels
 from kdcore.nested import nested_lessons
 from kdcore.pair_store import PairStore, model_key
 from kdcore.recipe_fit import Lesson
 from kdcore.resolve import resolve_student
+from kdcore.saved_results import COMPARISON_NAME, COMPARISON_PAGE
 from kdcore.sources import resolve_source
 from kdcore.splits import Data, prepare
 from kdcore.student_run import run_student
@@ -69,6 +72,27 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {"pairs": self.pairs, "pareto": self.pareto()}
+
+    def to_html(self, *, lang: str = "en") -> str:
+        """All pairs as one page that stands alone; see `kdcore.webpage.comparison_page`."""
+        from kdcore.webpage import comparison_page
+
+        return comparison_page(self.to_dict(), lang=lang)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``comparison.json`` and ``compare.html`` into a folder; older ones are replaced.
+
+        Raises
+        ------
+        KDError
+            When the folder cannot be written to.
+        """
+        folder = Path(folder)
+        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
+        for name, content in ((COMPARISON_NAME, text), (COMPARISON_PAGE, self.to_html())):
+            with atomic_path(folder / name) as temporary:
+                temporary.write_text(content, encoding="utf-8")
+        return folder
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each pair, the best student first."""
@@ -145,7 +169,8 @@ def compare(
     alpha, augment : optional
         Override each student's own.
     output : str or Path, optional
-        Folder in which each finished pair is kept at once. Called again with the same arguments,
+        Folder in which each finished pair is kept at once, and at the end ``comparison.json`` and
+        ``compare.html``. Called again with the same arguments,
         finished pairs are read instead of computed.
     cache : LabelCache, optional
         Keeps the labels of teachers given by name.
@@ -212,7 +237,10 @@ def compare(
             pairs.append(pair)
             done += 1
             step("pairs", done, total)
-    return Comparison(pairs)
+    result = Comparison(pairs)
+    if output is not None:
+        result.save(output)
+    return result
 
 
 def _ask(
@@ -271,6 +299,7 @@ def _pair(
         clock=Clock(),
         random_state=lesson.random_state,
         nested=nested,
+        pictures=False,
     )
     return result.report.to_dict()
 

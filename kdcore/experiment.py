@@ -11,6 +11,7 @@ from kdcore.errors import ParameterError
 from kdcore.files import prepare_folder
 from kdcore.given import GivenLabels
 from kdcore.labeller import Labeller
+from kdcore.origin import call_text, origin
 from kdcore.recipe_fit import Lesson
 from kdcore.relabelling import check_relabel
 from kdcore.resolve import resolve_student
@@ -155,8 +156,8 @@ def distill(
     n_jobs : int, optional
         Teacher fits at a time; -1 for one on each core. It does not change the result.
     output : str or Path, optional
-        Folder for ``student.kd``, the version that the verdict prefers where that is another, and
-        ``result.json``; checked before the work starts.
+        Folder for ``student.kd``, the version that the verdict prefers where that is another,
+        ``result.json`` and ``report.html``; checked before the work starts.
     force : bool, default=False
         Whether existing files may be replaced.
     state : bool, default=True
@@ -175,6 +176,7 @@ def distill(
     KDError
         Whenever the input, a parameter, a plugin or the output cannot be used.
     """
+    call = call_text(distill, locals(), "kdcore.distill")
     clock = Clock()
     columns = ColumnWishes(
         max_features=either_budget(max_features, max_factor_ratio),
@@ -248,6 +250,7 @@ def distill(
         labeller=labeller,
         step=step,
     )
+    result.report.origin = origin(call, [result.teacher, result.student])
     if output is not None:
         result.report.seconds["total"] = clock.total()
         result.save(output, force=force, state=state)

@@ -45,14 +45,23 @@ class DistillReport:
     bundle: str | None = None
     deploy: str | None = None
     report: str | None = None
+    origin: dict[str, Any] | None = None
+    pictures: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, in the order of the documentation."""
         order = (
             "task classes rows columns teacher plain plain_encoded student recipe selection "
-            "verdict latency_us size_bytes seconds parity seed notes bundle deploy report"
+            "verdict latency_us size_bytes seconds parity seed notes bundle deploy report "
+            "origin pictures"
         )
         return {key: getattr(self, key) for key in order.split()}
+
+    def to_html(self, *, lang: str = "en") -> str:
+        """The report as one page that stands alone; see `kdcore.webpage.report_page`."""
+        from kdcore.webpage import report_page
+
+        return report_page(self.to_dict(), lang=lang)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcore.bundle import Packed, pack
+from kdcore.candidates import describe_error
 from kdcore.compiled import compile_instead
 from kdcore.evaluation import fidelity, metrics
 from kdcore.files import atomic_path, prepare_folder
 from kdcore.labels import teacher_output
 from kdcore.latency import bundle_latency, model_latency
+from kdcore.pictures import collect_or_say
 from kdcore.report import DistillReport
+from kdcore.saved_results import REPORT_NAME, RESULT_NAME
 from kdcore.teaching import plain_student, teach
 from kdcore.verdict import verdict
 
@@ -31,11 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BUNDLE_NAME", "OUTPUT_NAMES", "RESULT_NAME", "DistillResult", "run_student"]
 
-BUNDLE_NAME, RESULT_NAME = "student.kd", "result.json"
+BUNDLE_NAME = "student.kd"
 #: Bundles of the versions that a verdict may prefer to the distilled student.
 _OTHER_BUNDLES = {"plain": "plain.kd", "plain_encoded": "plain_encoded.kd"}
 #: All files that a run may write.
-OUTPUT_NAMES = (BUNDLE_NAME, *_OTHER_BUNDLES.values(), RESULT_NAME)
+OUTPUT_NAMES = (BUNDLE_NAME, *_OTHER_BUNDLES.values(), RESULT_NAME, REPORT_NAME)
 
 
 @dataclass
@@ -71,11 +74,16 @@ class DistillResult:
         """The distilled student as it is deployed."""
         return None if self.packed is None else self.packed.bundle
 
+    def to_html(self, *, lang: str = "en") -> str:
+        """The report as one page that stands alone; see `kdcore.webpage.report_page`."""
+        return self.report.to_html(lang=lang)
+
     def save(self, folder: str | Path, *, force: bool = False, state: bool = True) -> Path:
-        """Write ``student.kd`` and ``result.json`` into a folder.
+        """Write ``student.kd``, ``result.json`` and ``report.html`` into a folder.
 
         Where the verdict prefers a student of labels alone, it is written too, as ``plain.kd`` or
-        ``plain_encoded.kd``; bundles of these names from an earlier run are removed.
+        ``plain_encoded.kd``; bundles of these names from an earlier run are removed. Each bundle
+        holds the report as well.
 
         Parameters
         ----------
@@ -94,15 +102,21 @@ class DistillResult:
         folder.mkdir(parents=True, exist_ok=True)
         if not state:
             self._drop_state()
-        if self.packed is not None:
-            self.packed.save(folder / BUNDLE_NAME)
-            self.report.bundle = self.report.deploy = str(folder / BUNDLE_NAME)
         for name in _OTHER_BUNDLES.values():
             (folder / name).unlink(missing_ok=True)
+        bundles = {} if self.packed is None else {folder / BUNDLE_NAME: self.packed}
+        if self.packed is not None:
+            self.report.bundle = self.report.deploy = str(folder / BUNDLE_NAME)
         if self.preferred is not None:
             path = folder / _OTHER_BUNDLES[self.report.verdict["choice"]]
-            self.preferred.save(path)
+            bundles[path] = self.preferred
             self.report.deploy = str(path)
+        page = self._page(folder / REPORT_NAME)
+        for path, packed in bundles.items():
+            packed.save(path, {REPORT_NAME: page} if page else None)
+        if page:
+            with atomic_path(folder / REPORT_NAME) as temporary:
+                temporary.write_bytes(page)
         with atomic_path(folder / RESULT_NAME) as temporary:
             text = json.dumps(self.report.to_dict(), indent=1, ensure_ascii=False)
             temporary.write_text(text, encoding="utf-8")
@@ -115,6 +129,16 @@ class DistillResult:
         if self.preferred is not None:
             self.preferred = self.preferred.without_state()
 
+    def _page(self, path: Path) -> bytes:
+        self.report.report = str(path)
+        try:
+            return self.to_html().encode()
+        except Exception as error:
+            # What took hours to make is not lost for a page about it.
+            self.report.report = None
+            self.report.notes.append(f"the report could not be made: {describe_error(error)}")
+            return b""
+
 
 def run_student(
     student: Resolved,
@@ -126,6 +150,7 @@ def run_student(
     nested: Callable[[], list[Lesson]] | None = None,
     labeller: Labeller | None = None,
     step: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    pictures: bool = True,
 ) -> DistillResult:
     """Teach the student, fit it to labels alone as well, and judge all versions.
 
@@ -143,6 +168,8 @@ def run_student(
         See `kdcore.teaching.teach`.
     step : callable
         ``step(stage, done, total)``.
+    pictures : bool, default=True
+        Whether the report holds the data of its pictures.
     """
     taught = teach(
         student,
@@ -161,7 +188,7 @@ def run_student(
         models["plain_encoded"] = plain_student(student, taught, taught.recipe.encoder)
         clock.lap("fit_plain_encoded")
     step("evaluate", 0, 1)
-    return _judged(student, lesson, taught, models, clock, random_state)
+    return _judged(student, lesson, taught, models, clock, random_state, pictures)
 
 
 def _judged(
@@ -171,6 +198,7 @@ def _judged(
     models: dict[str, Any],
     clock: Clock,
     seed: int,
+    pictures: bool,
 ) -> DistillResult:
     data, run = lesson.data, lesson.run
     train, held = data.train, data.held
@@ -199,8 +227,13 @@ def _judged(
         versions[name]["fit_seconds"] = clock.seconds[stage]
     versions["student"]["features"] = taught.student.get_selected_features()
     recipe = _recipe(taught)
+    known = outputs if run.held is None else {"teacher": run.held, **outputs}
     clock.lap("evaluate")
     notes = _notes(student, data, run) + taught.notes
+    drawn = None
+    if pictures:
+        drawn, failed = collect_or_say(data, known, models)
+        notes += failed
     if taught.selection is not None and taught.selection.selector is not None:
         notes.append(
             f"the plain student reads the same {len(taught.selection.columns)} of "
@@ -265,6 +298,7 @@ def _judged(
         parity=None if packed is None else packed.bundle.manifest["parity"],
         seed=seed,
         notes=notes,
+        pictures=drawn,
     )
     return DistillResult(
         report=report,

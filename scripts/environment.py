@@ -16,7 +16,7 @@ from subprocess import DEVNULL
 
 ROOT = Path(__file__).resolve().parents[1]
 # Beside the tools, what only the tests of everything together need.
-TOOLS = ("ruff", "mypy", "pandas-stubs", "tox", "skl2onnx", "pytest-xdist")
+TOOLS = ("ruff", "mypy", "pandas-stubs", "tox", "skl2onnx", "pytest-xdist", "playwright")
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 
 
@@ -41,7 +41,7 @@ def prepare() -> Path:
         # Compiling every installed file would take longer than installing it.
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         editable = [word for path in plugins for word in ("-e", str(path.parent))]
-        core = ["-e", f"{ROOT}[testing,polars]"]
+        core = ["-e", f"{ROOT}[testing,polars,plot]"]
         _run([*pip, "--no-compile", "-c", ROOT / "constraints.txt", *core, *editable, *TOOLS])
         stamp.write_text(state, encoding="utf-8")
     return environment / SCRIPTS

@@ -19,6 +19,8 @@ HEAVY = [
     "onnxruntime",
     "pyarrow",
     "skl2onnx",
+    "jinja2",
+    "matplotlib",
 ]
 
 CODE = """

@@ -417,7 +417,12 @@ def test_the_version_that_the_verdict_names_is_the_one_that_is_handed_over(tmp_p
     plain = kdcore.distill(data, target="label", teacher=Ignorant(), student=Exported(), alpha=1.0)
     assert plain.report.verdict["choice"] == "plain"
     plain.save(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["plain.kd", "result.json", "student.kd"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "plain.kd",
+        "report.html",
+        "result.json",
+        "student.kd",
+    ]
     bundle = kdcore.load(plain.report.deploy)
     np.testing.assert_allclose(
         bundle.predict_proba(data), plain.plain.predict_proba(data), atol=1e-5
@@ -426,11 +431,16 @@ def test_the_version_that_the_verdict_names_is_the_one_that_is_handed_over(tmp_p
     # The name is taken now, and nothing of an earlier run is left when it is given anew.
     (tmp_path / "student.kd").unlink()
     (tmp_path / "result.json").unlink()
+    (tmp_path / "report.html").unlink()
     with pytest.raises(KDError, match=r"plain\.kd' exists"):
         plain.save(tmp_path)
     same = dataclasses.replace(plain, preferred=None)
     same.save(tmp_path, force=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["result.json", "student.kd"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "report.html",
+        "result.json",
+        "student.kd",
+    ]
     assert same.report.deploy == same.report.bundle
 
 

@@ -24,6 +24,7 @@ from kdcore.cli.export import export_command
 from kdcore.cli.label import label_command
 from kdcore.cli.plugins import plugins_command
 from kdcore.cli.predict import predict_command
+from kdcore.cli.report import report_command
 
 __all__ = ["cli"]
 
@@ -70,3 +71,4 @@ cli.add_command(export_command)
 cli.add_command(label_command)
 cli.add_command(plugins_command)
 cli.add_command(predict_command)
+cli.add_command(report_command)

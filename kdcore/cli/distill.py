@@ -231,3 +231,5 @@ def _show(report: DistillReport) -> None:
         console.print(f"Saved {report.bundle}", markup=False)
     if report.deploy != report.bundle:
         console.print(f"Saved {report.deploy}, the one to deploy", markup=False)
+    if report.report is not None:
+        console.print(f"Saved {report.report}, to look at in a browser", markup=False)

@@ -416,7 +416,7 @@ class TestTheOutput:
         assert "cannot write to the folder '/" in refused(capsys, *distill("-o", "/proc/results"))
 
     @pytest.mark.usefixtures("no_fitting")
-    @pytest.mark.parametrize("name", ["student.kd", "result.json"])
+    @pytest.mark.parametrize("name", ["student.kd", "result.json", "report.html"])
     def test_results_that_exist_are_kept_without_force(self, capsys, name):
         Path("out").mkdir()
         Path("out", name).write_text("mine")
@@ -447,7 +447,7 @@ class TestTheOutput:
         assert Path("out/student.kd").read_bytes()[:2] == b"PK"
         assert Path("out/notes.txt").read_text() == "keep"
         there = set(os.listdir("out")) - {"plain.kd"}  # there if the verdict prefers it
-        assert there == {"notes.txt", "result.json", "student.kd"}
+        assert there == {"notes.txt", "report.html", "result.json", "student.kd"}
 
 
 @pytest.mark.usefixtures("no_fitting")

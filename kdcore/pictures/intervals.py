@@ -1,0 +1,74 @@
+"""95 % intervals of the metrics of one model, each on its own (the verdict's are paired)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kdcore.evaluation import row_losses
+
+__all__ = ["intervals", "mean_interval", "share_interval"]
+
+
+def intervals(
+    output: np.ndarray,
+    y: np.ndarray,
+    classes: np.ndarray | None,
+    sample_weight: np.ndarray | None = None,
+) -> dict[str, list[float]]:
+    """Lower and upper ends for the metrics that are means over rows.
+
+    These are ``accuracy`` (Wilson 1927), ``log_loss`` and ``brier``, or ``rmse`` and ``mae``
+    (intervals of Student's t; that of RMSE is the root of that of the mean squared error).
+
+    Parameters
+    ----------
+    output : array of shape (n, K) or (n,)
+    y : array of shape (n,)
+    classes : array of shape (K,) or None
+        None means regression.
+    sample_weight : array of shape (n,), optional
+    """
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    if classes is None:
+        low, high = mean_interval(row_losses(output, y, None), weight)
+        return {
+            "rmse": [float(np.sqrt(max(low, 0.0))), float(np.sqrt(high))],
+            "mae": list(mean_interval(np.abs(output - y), weight)),
+        }
+    codes = np.searchsorted(classes, y)
+    hard = np.zeros_like(output, dtype=float)
+    hard[np.arange(len(y)), codes] = 1
+    brier = ((output - hard) ** 2).sum(axis=1) / (2 if len(classes) == 2 else 1)
+    right = output.argmax(axis=1) == codes
+    return {
+        "accuracy": list(share_interval(float(np.average(right, weights=weight)), _rows(weight))),
+        "log_loss": list(mean_interval(row_losses(output, y, classes), weight)),
+        "brier": list(mean_interval(brier, weight)),
+    }
+
+
+def mean_interval(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """95 % interval of a weighted mean."""
+    from scipy.special import stdtrit
+
+    shares = weight / weight.sum()
+    mean = float(shares @ values)
+    rows = _rows(weight)
+    if rows <= 1:
+        return mean, mean
+    error = np.sqrt((shares**2) @ (values - mean) ** 2 * rows / (rows - 1))
+    reach = float(stdtrit(rows - 1, 0.975) * error)
+    return mean - reach, mean + reach
+
+
+def share_interval(share: float, rows: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share among so many rows."""
+    z2 = 1.959964**2
+    middle = (share + z2 / (2 * rows)) / (1 + z2 / rows)
+    reach = np.sqrt(z2 * (share * (1 - share) / rows + z2 / (4 * rows**2))) / (1 + z2 / rows)
+    return max(0.0, float(middle - reach)), min(1.0, float(middle + reach))
+
+
+def _rows(weight: np.ndarray) -> float:
+    """How many rows of equal weight tell as much as these (Kish)."""
+    return float(weight.sum() ** 2 / (weight**2).sum())

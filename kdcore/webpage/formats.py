@@ -1,0 +1,63 @@
+"""Numbers as readers like them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+__all__ = ["count", "number", "percent", "ratio", "signed", "size", "time"]
+
+_NONE = "–"
+
+
+def _known(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """Four significant digits, thousands apart; a dash for what is unknown."""
+    if not _known(value):
+        return _NONE
+    if value and not 1e-4 <= abs(value) < 1e9:
+        return f"{value:.{digits - 1}e}".replace("-", "−")
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    text = f"{value:,.{max(0, digits - max(whole, 1) + (whole == 0))}f}"
+    return text.replace("-", "−")
+
+
+def signed(value: Any) -> str:
+    """Three significant digits with a sign."""
+    return _NONE if not _known(value) else f"{value:+.3g}".replace("-", "−")
+
+
+def count(value: Any) -> str:
+    """A whole number, thousands apart."""
+    return f"{value:,}" if _known(value) else _NONE
+
+
+def percent(value: Any, places: int = 1) -> str:
+    """A share in percent."""
+    return f"{value * 100:.{places}f} %".replace("-", "−") if _known(value) else _NONE
+
+
+def ratio(value: float) -> str:
+    """How many times, as ``93×``."""
+    return f"{value:,.0f}×" if value >= 10 else f"{value:.1f}×"
+
+
+def time(microseconds: Any) -> str:
+    """A time in µs, ms or s."""
+    if not _known(microseconds):
+        return _NONE
+    if microseconds >= 1e6:
+        return f"{microseconds / 1e6:.2f} s"
+    if microseconds >= 1000:
+        return f"{microseconds / 1000:.2f} ms"
+    return f"{microseconds:.0f} µs" if microseconds >= 10 else f"{microseconds:.1f} µs"
+
+
+def size(octets: Any) -> str:
+    """A size in kB or MB."""
+    if not _known(octets):
+        return _NONE
+    return f"{octets / 1e6:.1f} MB" if octets >= 1e6 else f"{octets / 1e3:.1f} kB"

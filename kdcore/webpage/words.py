@@ -1,0 +1,36 @@
+"""Translation of the pages: English and Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kdcore.errors import ParameterError, suggest
+from kdcore.webpage import words_en, words_zh
+
+__all__ = ["LANGUAGES", "WORDS", "translator"]
+
+WORDS = {"en": words_en.WORDS, "zh": words_zh.WORDS}
+#: Languages of the pages.
+LANGUAGES = tuple(WORDS)
+
+
+def translator(lang: str) -> Callable[..., str]:
+    """A function from a key, and the values of its gaps, to text.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such language.
+    """
+    if lang not in WORDS:
+        raise ParameterError(
+            f"lang={lang!r} is not a language of the reports; choose one of "
+            f"{', '.join(LANGUAGES)}.{suggest(lang, LANGUAGES)}"
+        )
+    words = WORDS[lang]
+
+    def text(key: str, **values: Any) -> str:
+        return words[key].format(**values) if values else words[key]
+
+    return text
