@@ -19,7 +19,9 @@ import kdcore
 from kdcore import builtin, hookspecs
 from kdcore.cli import cli
 from kdcore.loading import HOOKS
+from kdcore.scaffold import Scaffold
 from kdcore.testing.isolation import FakeDistribution, run_kd, run_python
+from kdcore.testing.rules import rules, rules_page
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -240,6 +242,25 @@ def installed(distribution: str) -> bool:
 
 def module_name(path: str) -> str:
     return path[len("src/") : -len(".py")].removesuffix("/__init__").replace("/", ".")
+
+
+def test_the_tutorial_shows_the_package_that_kd_writes() -> None:
+    files = Scaffold("my-teacher").files()
+    page = read("tutorial/first-plugin.md")
+    shown = dict(re.findall(r"^:caption: (\S+)\n\n(.*?)^```", page, re.M | re.S))
+    assert len(shown) >= 4
+    assert shown == {path: files[path] for path in shown}
+    assert set(files) <= set(re.findall(r"[\w./-]+\.(?:py|toml|md|ini)", page))
+
+
+def test_every_rule_of_plugins_is_listed_with_its_check() -> None:
+    assert read("reference/plugin-rules.md") == rules_page(), (
+        "run `python -m kdcore.testing.rules > docs/reference/plugin-rules.md`"
+    )
+    files = Path(kdcore.__file__).parent.glob("testing/checks_*.py")
+    names = {n for file in files for n in re.findall(r"^def (check_\w+)", file.read_text(), re.M)}
+    assert {name for _, name, _ in rules()} == names
+    assert all(rule.endswith(".") for _, _, rule in rules())
 
 
 def test_the_plugin_of_the_guide_works(tmp_path: Path) -> None:
