@@ -19,7 +19,9 @@ import kdcore
 from kdcore import builtin, hookspecs
 from kdcore.cli import cli
 from kdcore.loading import HOOKS
+from kdcore.scaffold import Scaffold
 from kdcore.testing.isolation import FakeDistribution, run_kd, run_python
+from kdcore.testing.rules import rules, rules_page
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -191,7 +193,7 @@ def test_commands_that_a_page_shows_exist(page: Path) -> None:
             option for c in parents for p in c.params for option in [*p.opts, *p.secondary_opts]
         }
         for p in command.params:
-            if isinstance(p, click.Option) and p.required:
+            if isinstance(p, click.Option) and p.required and "--config" not in words:
                 assert set(p.opts) & set(words), f"{line!r} lacks {p.opts[0]}"
         for word in words[1:]:
             if re.match(r"--?[a-z]", word):
@@ -242,6 +244,25 @@ def module_name(path: str) -> str:
     return path[len("src/") : -len(".py")].removesuffix("/__init__").replace("/", ".")
 
 
+def test_the_tutorial_shows_the_package_that_kd_writes() -> None:
+    files = Scaffold("my-teacher").files()
+    page = read("tutorial/first-plugin.md")
+    shown = dict(re.findall(r"^:caption: (\S+)\n\n(.*?)^```", page, re.M | re.S))
+    assert len(shown) >= 4
+    assert shown == {path: files[path] for path in shown}
+    assert set(files) <= set(re.findall(r"[\w./-]+\.(?:py|toml|md|ini)", page))
+
+
+def test_every_rule_of_plugins_is_listed_with_its_check() -> None:
+    assert read("reference/plugin-rules.md") == rules_page(), (
+        "run `python -m kdcore.testing.rules > docs/reference/plugin-rules.md`"
+    )
+    files = Path(kdcore.__file__).parent.glob("testing/checks_*.py")
+    names = {n for file in files for n in re.findall(r"^def (check_\w+)", file.read_text(), re.M)}
+    assert {name for _, name, _ in rules()} == names
+    assert all(rule.endswith(".") for _, _, rule in rules())
+
+
 def test_the_plugin_of_the_guide_works(tmp_path: Path) -> None:
     """The guide's plugin is built from its text, and its own tests are run."""
     blocks = re.findall(
@@ -281,9 +302,11 @@ def python_of(page: Path) -> str:
 
 #: Pages whose commands are run: how many there are at least, and what they leave behind.
 WALKS = {
+    "reference/cli.md": (2, "again/student.kd"),
     "tutorial/first-distillation.md": (5, "out/student.kd"),
     "how-to/use-your-own-teacher.md": (6, "kd-out/wine-logistic_regression/student.kd"),
     "how-to/compare-models.md": (4, "out/student.kd"),
+    "how-to/search-settings.md": (3, "wine/student.kd"),
 }
 
 
@@ -301,14 +324,17 @@ def test_commands_of_a_page_run_as_they_are_typed(page: str, tmp_path: Path) -> 
     lines = [s for s in shell_commands(DOCS / page) if s[:3] == "kd "]
     number, made = WALKS[page]
     assert len(lines) >= number
-    steps = [["-m", "kdcore", *shlex.split(line)[1:]] for line in lines]
+    parts = [line.partition(" > ") for line in lines]
+    steps = [(["-m", "kdcore", *shlex.split(line)[1:]], file) for line, _, file in parts]
     if code := python_of(DOCS / page):
-        steps.insert(0, ["-W", "error", "-c", code])
-    for step in steps:
+        steps.insert(0, (["-W", "error", "-c", code], ""))
+    for step, file in steps:
         done = subprocess.run(
             [sys.executable, *step], cwd=tmp_path, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, f"{step}\n{done.stderr}"
+        if file:
+            (tmp_path / file.strip()).write_text(done.stdout, encoding="utf-8")
     assert (tmp_path / made).exists()
 
 

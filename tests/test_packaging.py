@@ -139,7 +139,8 @@ def test_extra_all_is_complete() -> None:
     [requirement] = map(Requirement, extras["all"])
     assert requirement.name == "kdcore"
     assert requirement.extras == set(extras) - {"all", "testing"}
-    plugins = {f"kdcore-{extra}" for extra in requirement.extras} - {"kdcore-polars", "kdcore-plot"}
+    libraries = {"kdcore-polars", "kdcore-plot", "kdcore-search"}
+    plugins = {f"kdcore-{extra}" for extra in requirement.extras} - libraries
     assert plugins == {plugin.name for plugin in PLUGINS}
 
 

@@ -18,6 +18,7 @@ from kdcore.candidates import installed
 from kdcore.cli.bench import bench_command
 from kdcore.cli.common import CommandGroup
 from kdcore.cli.compare import compare_command
+from kdcore.cli.config import add_config
 from kdcore.cli.distill import distill_command
 from kdcore.cli.evaluate import evaluate_command
 from kdcore.cli.export import export_command
@@ -25,6 +26,7 @@ from kdcore.cli.label import label_command
 from kdcore.cli.plugins import plugins_command
 from kdcore.cli.predict import predict_command
 from kdcore.cli.report import report_command
+from kdcore.cli.search import search_command
 
 __all__ = ["cli"]
 
@@ -40,7 +42,16 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
     ctx.exit()
 
 
-@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+class _Root(CommandGroup):
+    """The group of all commands; those with results take their options from files too."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        if not isinstance(cmd, click.Group):
+            add_config(cmd)
+        super().add_command(cmd, name)
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,
@@ -72,3 +83,4 @@ cli.add_command(label_command)
 cli.add_command(plugins_command)
 cli.add_command(predict_command)
 cli.add_command(report_command)
+cli.add_command(search_command)

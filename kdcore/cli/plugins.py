@@ -8,7 +8,8 @@ from dataclasses import asdict, replace
 import click
 
 from kdcore.candidates import describe_error
-from kdcore.cli.common import EXIT_ERROR, echo_json, table_lines
+from kdcore.cli.common import EXIT_ERROR, CommandGroup, echo_json, table_lines
+from kdcore.cli.new import new_command
 from kdcore.errors import KDError
 from kdcore.plugins import BUILTIN, PluginInfo
 from kdcore.registry import ROLES, Registry, default_registry
@@ -18,7 +19,7 @@ __all__ = ["plugins_command"]
 _COLOURS = {"ok": "green", "disabled": "yellow"}
 
 
-@click.command("plugins")
+@click.group("plugins", cls=CommandGroup, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects for programs.")
 @click.option("--all", "show_all", is_flag=True, help="List what is built into kdcore too.")
 @click.option(
@@ -33,7 +34,7 @@ _COLOURS = {"ok": "green", "disabled": "yellow"}
 def plugins_command(
     ctx: click.Context, as_json: bool, show_all: bool, kind: str | None, check: bool
 ) -> None:
-    """List the installed plugins.
+    """List the installed plugins, or write a new one.
 
     A plugin that cannot be used is listed with the reason; it never stops the others. With
     --kind such a plugin is listed all the same when nobody can tell what it would provide.
@@ -50,6 +51,13 @@ def plugins_command(
       kd plugins --kind student --json
       kd plugins --check
     """
+    if ctx.invoked_subcommand is not None:
+        given = [p for p in (as_json, show_all, kind, check) if p]
+        if given:
+            raise click.UsageError(
+                "options of the listing do not go with a command; put options after it."
+            )
+        return
     registry = default_registry()
     plugins = [p for p in registry.plugins if kind is None or _concerns(p, kind)]
     if check:
@@ -73,6 +81,9 @@ def plugins_command(
         ctx.exit(EXIT_ERROR)
 
 
+plugins_command.add_command(new_command)
+
+
 def _concerns(plugin: PluginInfo, kind: str) -> bool:
     roles = {item.partition(":")[0] for item in plugin.provides}
     return kind in roles or (not roles and plugin.status != "ok")
@@ -90,8 +101,8 @@ def _echo_table(plugins: Sequence[PluginInfo]) -> None:
         start = header.index("status")
         end = start + len(plugin.status)
         click.echo(line[:start] + click.style(line[start:end], fg=colour) + line[end:])
-        if plugin.reason:
-            click.echo(f"    {plugin.reason}")
+        for reason in (plugin.reason or "").splitlines():
+            click.echo(f"    {reason}")
 
 
 def _summary(provides: Sequence[str]) -> str:
@@ -120,7 +131,7 @@ def _checked(registry: Registry, plugin: PluginInfo) -> PluginInfo:
     if not problems:
         return plugin
     reasons = [plugin.reason, *problems] if plugin.reason else problems
-    return replace(plugin, status="broken", reason="; ".join(r.rstrip(".") for r in reasons))
+    return replace(plugin, status="broken", reason="\n".join(r.rstrip(".") for r in reasons))
 
 
 def _failed_checks(name: str) -> list[str]:
