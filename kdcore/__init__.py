@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kdcore.distiller import DistillationRegressor as DistillationRegressor
     from kdcore.experiment import distill as distill
     from kdcore.given import GivenLabels as GivenLabels
+    from kdcore.hpo import search as search
     from kdcore.losses import Loss as Loss
     from kdcore.registry import register as register
     from kdcore.runtime import load as load
@@ -44,6 +45,7 @@ _LAZY = {
     "distill": "kdcore.experiment",
     "load": "kdcore.runtime",
     "register": "kdcore.registry",
+    "search": "kdcore.hpo",
 }
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "hookimpl",
     "load",
     "register",
+    "search",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,16 +40,20 @@ def nested_lessons(
     random_state: int,
     n_jobs: int | None,
     cache: LabelCache | None,
+    count: int | None = None,
+    on_part: Callable[[int, int], None] | None = None,
 ) -> list[Lesson]:
     """Lessons on parts of the training rows, whose held-out rows are the rest.
 
     A teacher is fitted on each part alone, and labels it by folds within the part: with the
     ordinary out-of-fold labels, the other folds' teachers would have told of the held-out rows.
-    There is one part, or five of them below 2,000 rows.
+    There is one part, or five of them below 2,000 rows; or ``count``, as far as there are folds.
     """
-    plan = _plan(data, random_state)
+    plan = _plan(data, random_state)[: count or nested_count(data)]
     lessons = []
-    for number, (inside, outside) in enumerate(plan[: nested_count(data)]):
+    for number, (inside, outside) in enumerate(plan):
+        if on_part is not None:
+            on_part(number, len(plan))
         part = _split(data, inside, outside)
         run = run_teacher(
             source,

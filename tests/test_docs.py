@@ -306,6 +306,7 @@ WALKS = {
     "tutorial/first-distillation.md": (5, "out/student.kd"),
     "how-to/use-your-own-teacher.md": (6, "kd-out/wine-logistic_regression/student.kd"),
     "how-to/compare-models.md": (4, "out/student.kd"),
+    "how-to/search-settings.md": (3, "wine/student.kd"),
 }
 
 

@@ -139,7 +139,10 @@ def test_extra_all_is_complete() -> None:
     [requirement] = map(Requirement, extras["all"])
     assert requirement.name == "kdcore"
     assert requirement.extras == set(extras) - {"all", "testing"}
-    plugins = {f"kdcore-{extra}" for extra in requirement.extras} - {"kdcore-polars"}
+    plugins = {f"kdcore-{extra}" for extra in requirement.extras} - {
+        "kdcore-polars",
+        "kdcore-search",
+    }
     assert plugins == {plugin.name for plugin in PLUGINS}
 
 

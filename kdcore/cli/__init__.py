@@ -25,6 +25,7 @@ from kdcore.cli.export import export_command
 from kdcore.cli.label import label_command
 from kdcore.cli.plugins import plugins_command
 from kdcore.cli.predict import predict_command
+from kdcore.cli.search import search_command
 
 __all__ = ["cli"]
 
@@ -80,3 +81,4 @@ cli.add_command(export_command)
 cli.add_command(label_command)
 cli.add_command(plugins_command)
 cli.add_command(predict_command)
+cli.add_command(search_command)

@@ -24,7 +24,7 @@ from kdcore.cli.options import (
 if TYPE_CHECKING:
     from kdcore.report import DistillReport
 
-__all__ = ["distill_command", "teacher_of"]
+__all__ = ["distill_command", "show_report", "teacher_of"]
 
 
 @click.command("distill")
@@ -150,7 +150,7 @@ def distill_command(
     if as_json:
         echo_json(report.to_dict())
     else:
-        _show(report)
+        show_report(report)
     if not quiet:
         for note in report.notes:
             click.echo(f"Note: {note}", err=True)
@@ -174,7 +174,8 @@ def _fresh_folder(data: str, student: str) -> str:
     return str(folder)
 
 
-def _show(report: DistillReport) -> None:
+def show_report(report: DistillReport) -> None:
+    """Print the table and the verdict."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

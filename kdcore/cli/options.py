@@ -11,10 +11,12 @@ from typing import Any
 import click
 
 __all__ = [
+    "as_value",
     "cache_of",
     "column_options",
     "data_options",
     "label_options",
+    "max_features",
     "names",
     "parameters",
     "progress",
@@ -55,11 +57,11 @@ def parameters(
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE.")
-        parsed[key.strip()] = _value(value.strip())
+        parsed[key.strip()] = as_value(value.strip())
     return parsed
 
 
-def _value(text: str) -> Any:
+def as_value(text: str) -> Any:
     """Numbers, true, false, null, lists and quoted text as in JSON; anything else is text."""
     words = {"True": True, "False": False, "None": None}
     if text in words:
@@ -171,9 +173,10 @@ recipe_options = _all(
 )
 
 
-def _max_features(
+def max_features(
     ctx: click.Context, param: click.Parameter, value: str | None
 ) -> int | float | None:
+    """A number of columns or a ratio of them."""
     if value is None:
         return None
     try:
@@ -210,7 +213,7 @@ column_options = _all(
     click.option(
         "--max-features",
         metavar="N|RATIO",
-        callback=_max_features,
+        callback=max_features,
         help="Most columns that the student reads, as a number or a ratio of all; a ceiling.",
     ),
     click.option(
@@ -277,6 +280,8 @@ _TITLES = {
     "validate": "Comparing recipes",
     "evaluate": "Judging on held-out rows",
     "pairs": "Distilling pairs",
+    "nested": "Fitting the teacher to parts",
+    "trials": "Trying settings",
     "predict": "Predicting rows",
 }
 
