@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdcore.cli.common import echo_json
-from kdcore.cli.options import (
-    cache_of,
-    data_options,
-    names,
-    progress,
-    recipe_options,
-    run_options,
-)
+from kdcore.cli.completion import files, names
+from kdcore.cli.options import cache_of, data_options, recipe_options, run_options
+from kdcore.cli.progress import progress
 
 if TYPE_CHECKING:
     from kdcore.comparison import Comparison
@@ -44,7 +39,7 @@ def _by_name(
 
 
 @click.command("compare")
-@click.argument("data")
+@click.argument("data", shell_complete=files)
 @data_options
 @click.option(
     "--teachers",

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdcore.cli.common import echo_json
+from kdcore.cli.completion import files, names
 from kdcore.cli.options import (
     cache_of,
     column_options,
     data_options,
-    names,
     parameters,
-    progress,
     recipe_options,
     run_options,
     teacher_options,
     weights,
 )
+from kdcore.cli.progress import progress
 
 if TYPE_CHECKING:
     from kdcore.report import DistillReport
@@ -28,7 +28,7 @@ __all__ = ["distill_command", "show_report", "teacher_of"]
 
 
 @click.command("distill")
-@click.argument("data")
+@click.argument("data", shell_complete=files)
 @data_options
 @teacher_options
 @click.option(
