@@ -10,13 +10,16 @@ import click
 from kdcore.cli.common import echo_json
 from kdcore.cli.completion import files, names
 from kdcore.cli.options import (
+    asked_for,
     cache_of,
     column_options,
     data_options,
+    mlflow_option,
     parameters,
     recipe_options,
     run_options,
     teacher_options,
+    tracker_of,
     weights,
 )
 from kdcore.cli.progress import progress
@@ -109,6 +112,7 @@ __all__ = ["distill_command", "show_report", "teacher_of"]
     help="Folder of the results; by default a new one below kd-out/.",
 )
 @click.option("--force", is_flag=True, help="Replace results that exist in the folder.")
+@mlflow_option
 @run_options
 def distill_command(
     data: str,
@@ -119,6 +123,7 @@ def distill_command(
     seed: int,
     jobs: int,
     no_cache: bool,
+    mlflow: str | None,
     **options: Any,
 ) -> None:
     """Distill a teacher into a small student and judge it on held-out rows.
@@ -134,6 +139,7 @@ def distill_command(
     """
     from kdcore.experiment import distill
 
+    tracker = tracker_of(mlflow)
     folder = output or _fresh_folder(data, options["student"])
     with progress(show=not quiet) as on_progress:
         result = distill(
@@ -147,6 +153,8 @@ def distill_command(
             **options,
         )
     report = result.report
+    if tracker is not None:
+        tracker.log_distillation(report.to_dict(), asked_for())
     if as_json:
         echo_json(report.to_dict())
     else:

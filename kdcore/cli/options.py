@@ -13,14 +13,18 @@ from kdcore.cli.progress import verbose_option
 
 __all__ = [
     "as_value",
+    "asked_for",
     "cache_of",
     "column_options",
     "data_options",
     "label_options",
     "max_features",
+    "mlflow_option",
     "parameters",
     "recipe_options",
     "run_options",
+    "teacher_options",
+    "tracker_of",
     "weights",
 ]
 
@@ -269,6 +273,32 @@ run_options = _all(
     ),
     label_options,
 )
+
+
+mlflow_option = click.option(
+    "--mlflow",
+    is_flag=False,
+    flag_value="sqlite:///mlflow.db",
+    metavar="[URI]",
+    help="Log parameters, metrics and files to MLflow; without a URI to mlflow.db here.",
+)
+
+
+def tracker_of(uri: str | None) -> Any:
+    """Where results are logged, opened before any work; None where they are not."""
+    if uri is None:
+        return None
+    from kdcore.tracking import Tracker
+
+    return Tracker(uri)
+
+
+def asked_for() -> dict[str, Any]:
+    """What was asked of the running command, by the names of its options."""
+    hidden = ("mlflow", "as_json", "quiet", "force")
+    return {
+        key: value for key, value in click.get_current_context().params.items() if key not in hidden
+    }
 
 
 def cache_of(no_cache: bool) -> Any:
