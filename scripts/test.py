@@ -1,9 +1,9 @@
 """Run all that must hold before a change goes in, in an environment that is made for it.
 
 Usage: python3 scripts/test.py [OPTION OF PYTEST]...
-The steps are ruff, mypy, the core alone, the core with each plugin alone, and at last the tests of
-the core and of everything together with all plugins, which the options are for. A step that fails
-does not stop the others.
+The steps are ruff, mypy, the core alone, the core with each plugin and with MLflow alone, and at
+last the tests of the core and of everything together with all plugins, which the options are for.
+A step that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main(options: list[str]) -> int:
     state = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     stamp = ROOT / ".tox" / "state"
     same = stamp.exists() and stamp.read_text(encoding="utf-8") == state
-    alone = ",".join(["core", *(plugin.name for plugin in plugins)])
+    alone = ",".join(["core", *(plugin.name for plugin in plugins), "mlflow"])
     again = [] if same else ["--recreate"]
     tox = [commands / "tox", "run-parallel", "-p", "auto", "--parallel-no-spinner", *again]
     step("core and each plugin alone", *tox, "-e", alone)

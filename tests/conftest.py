@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 from hypothesis import settings
 
 settings.register_profile("kdcore", deadline=None, derandomize=True, database=None)
 settings.load_profile("kdcore")
+
+# They have an environment of their own, which CI runs: `tox -e mlflow`.
+collect_ignore = [] if find_spec("mlflow") else ["tracking"]
 
 
 @pytest.fixture(autouse=True)

@@ -229,7 +229,9 @@ def needed(code: str) -> set[str]:
     from kdcore.hints import OFFICIAL
 
     named = {OFFICIAL[r][n] for r in OFFICIAL for n in names if n in OFFICIAL[r]}
-    return named | {module.replace("_", "-") for module in modules}
+    # What it does is tested where MLflow is: in tests/tracking.
+    others = {"mlflow-skinny"} if "kdcore.tracking" in code else set()
+    return named | others | {module.replace("_", "-") for module in modules}
 
 
 def installed(distribution: str) -> bool:

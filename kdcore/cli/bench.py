@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kdcore.cli.common import echo_json, table_lines
+from kdcore.cli.completion import files
 from kdcore.cli.options import teacher_options
 from kdcore.errors import KDError
 
@@ -15,8 +16,8 @@ __all__ = ["bench_command"]
 
 
 @click.command("bench")
-@click.argument("bundle")
-@click.argument("data")
+@click.argument("bundle", shell_complete=files)
+@click.argument("data", shell_complete=files)
 @teacher_options
 @click.option(
     "--target",

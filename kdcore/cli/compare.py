@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kdcore.cli.common import echo_json
+from kdcore.cli.completion import files, names
 from kdcore.cli.options import (
+    asked_for,
     cache_of,
     data_options,
-    names,
-    progress,
+    mlflow_option,
     recipe_options,
     run_options,
+    tracker_of,
 )
+from kdcore.cli.progress import progress
 
 if TYPE_CHECKING:
     from kdcore.comparison import Comparison
@@ -44,7 +48,7 @@ def _by_name(
 
 
 @click.command("compare")
-@click.argument("data")
+@click.argument("data", shell_complete=files)
 @data_options
 @click.option(
     "--teachers",
@@ -93,6 +97,7 @@ def _by_name(
     metavar="DIR",
     help="Keep each finished pair here; the same command after a kill goes on from there.",
 )
+@mlflow_option
 @run_options
 def compare_command(
     data: str,
@@ -101,6 +106,7 @@ def compare_command(
     seed: int,
     jobs: int,
     no_cache: bool,
+    mlflow: str | None,
     **options: Any,
 ) -> None:
     """Distill each teacher into each student and print one table of all pairs.
@@ -114,6 +120,7 @@ def compare_command(
     """
     from kdcore.comparison import compare
 
+    tracker = tracker_of(mlflow)
     with progress(show=not quiet) as on_progress:
         result = compare(
             data,
@@ -123,6 +130,9 @@ def compare_command(
             on_progress=on_progress,
             **options,
         )
+    if tracker is not None:
+        pages = [Path(options["output"]) / "compare.html"] if options["output"] else []
+        tracker.log_comparison(result.to_dict(), asked_for(), pages)
     if as_json:
         echo_json(result.to_dict())
     else:

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdcore.cli.common import echo_json
+from kdcore.cli.completion import files, names
 from kdcore.cli.options import (
+    asked_for,
     cache_of,
     column_options,
     data_options,
-    names,
+    mlflow_option,
     parameters,
-    progress,
     recipe_options,
     run_options,
     teacher_options,
+    tracker_of,
     weights,
 )
+from kdcore.cli.progress import progress
 
 if TYPE_CHECKING:
     from kdcore.report import DistillReport
@@ -28,7 +31,7 @@ __all__ = ["distill_command", "show_report", "teacher_of"]
 
 
 @click.command("distill")
-@click.argument("data")
+@click.argument("data", shell_complete=files)
 @data_options
 @teacher_options
 @click.option(
@@ -121,6 +124,7 @@ __all__ = ["distill_command", "show_report", "teacher_of"]
     show_default=True,
     help="Also keep the Python student in the bundle, for kdcore.load(path, native=True).",
 )
+@mlflow_option
 @run_options
 def distill_command(
     data: str,
@@ -131,6 +135,7 @@ def distill_command(
     seed: int,
     jobs: int,
     no_cache: bool,
+    mlflow: str | None,
     **options: Any,
 ) -> None:
     """Distill a teacher into a small student and judge it on held-out rows.
@@ -146,6 +151,7 @@ def distill_command(
     """
     from kdcore.experiment import distill
 
+    tracker = tracker_of(mlflow)
     folder = output or _fresh_folder(data, options["student"])
     with progress(show=not quiet) as on_progress:
         result = distill(
@@ -159,6 +165,8 @@ def distill_command(
             **options,
         )
     report = result.report
+    if tracker is not None:
+        tracker.log_distillation(report.to_dict(), asked_for())
     if as_json:
         echo_json(report.to_dict())
     else:

@@ -7,13 +7,14 @@ from dataclasses import asdict
 import click
 
 from kdcore.cli.common import echo_json, table_lines
+from kdcore.cli.completion import files
 
 __all__ = ["evaluate_command"]
 
 
 @click.command("evaluate")
-@click.argument("bundle")
-@click.argument("data")
+@click.argument("bundle", shell_complete=files)
+@click.argument("data", shell_complete=files)
 @click.option(
     "--target", "-t", metavar="COL", help="Column of the labels; the student's own unless given."
 )

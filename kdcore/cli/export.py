@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from kdcore.cli.common import echo_json
+from kdcore.cli.completion import files
 from kdcore.errors import KDError
 
 __all__ = ["export_command"]
 
 
 @click.command("export")
-@click.argument("bundle")
+@click.argument("bundle", shell_complete=files)
 @click.option(
     "--format",
     "kind",

@@ -8,15 +8,17 @@ from typing import Any
 import click
 
 from kdcore.cli.common import echo_json
+from kdcore.cli.completion import files
 from kdcore.cli.distill import teacher_of
-from kdcore.cli.options import cache_of, label_options, progress, teacher_options
+from kdcore.cli.options import cache_of, label_options, teacher_options
+from kdcore.cli.progress import progress
 from kdcore.errors import KDError
 
 __all__ = ["label_command"]
 
 
 @click.command("label")
-@click.argument("data")
+@click.argument("data", shell_complete=files)
 @click.option("--target", "-t", required=True, metavar="COL", help="Column to predict.")
 @teacher_options
 @click.option("--task", default="auto", show_default=True, metavar="TASK", help="As in kd distill.")

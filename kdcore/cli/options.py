@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import click
 
+from kdcore.cli.completion import columns, files, names
+from kdcore.cli.progress import verbose_option
+
 __all__ = [
     "as_value",
+    "asked_for",
     "cache_of",
     "column_options",
     "data_options",
     "label_options",
     "max_features",
-    "names",
+    "mlflow_option",
     "parameters",
-    "progress",
     "recipe_options",
     "run_options",
+    "teacher_options",
+    "tracker_of",
     "weights",
 ]
 
@@ -35,17 +38,6 @@ def _all(*options: _Decorator) -> _Decorator:
         return command
 
     return decorate
-
-
-def names(role: str) -> Any:
-    """Shell completion of registered names."""
-
-    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-        from kdcore.registry import default_registry
-
-        return [n for n in default_registry().specs(role) if n.startswith(incomplete)]
-
-    return complete
 
 
 def parameters(
@@ -100,8 +92,20 @@ def _jobs(ctx: click.Context, param: click.Parameter, value: int) -> int:
 
 
 data_options = _all(
-    click.option("--target", "-t", required=True, metavar="COL", help="Column to predict."),
-    click.option("--test", metavar="FILE", help="Held-out rows; by default a share of DATA."),
+    click.option(
+        "--target",
+        "-t",
+        required=True,
+        metavar="COL",
+        shell_complete=columns,
+        help="Column to predict.",
+    ),
+    click.option(
+        "--test",
+        metavar="FILE",
+        shell_complete=files,
+        help="Held-out rows; by default a share of DATA.",
+    ),
     click.option(
         "--test-size", type=float, default=0.25, show_default=True, help="Share of rows held out."
     ),
@@ -112,7 +116,9 @@ data_options = _all(
         metavar="TASK",
         help="auto, classification, binary, multiclass or regression.",
     ),
-    click.option("--sample-weight", metavar="COL", help="Column of row weights."),
+    click.option(
+        "--sample-weight", metavar="COL", shell_complete=columns, help="Column of row weights."
+    ),
 )
 
 #: What all commands take that ask a teacher.
@@ -142,6 +148,7 @@ label_options = _all(
     click.option("--no-cache", is_flag=True, help="Neither read nor keep the teacher's labels."),
     click.option("--json", "as_json", is_flag=True, help="Print the result for programs."),
     click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr."),
+    verbose_option,
 )
 
 teacher_options = _all(
@@ -227,6 +234,7 @@ column_options = _all(
         multiple=True,
         metavar="A,B",
         callback=_columns,
+        shell_complete=columns,
         help="Columns that the student reads in any case.",
     ),
     click.option(
@@ -234,6 +242,7 @@ column_options = _all(
         multiple=True,
         metavar="C,D",
         callback=_columns,
+        shell_complete=columns,
         help="Columns that the student never reads.",
     ),
     click.option(
@@ -267,10 +276,37 @@ run_options = _all(
     click.option(
         "--unlabeled",
         metavar="FILE",
+        shell_complete=files,
         help="Rows without labels: the teacher labels them, the student learns from them.",
     ),
     label_options,
 )
+
+
+mlflow_option = click.option(
+    "--mlflow",
+    is_flag=False,
+    flag_value="sqlite:///mlflow.db",
+    metavar="[URI]",
+    help="Log parameters, metrics and files to MLflow; without a URI to mlflow.db here.",
+)
+
+
+def tracker_of(uri: str | None) -> Any:
+    """Where results are logged, opened before any work; None where they are not."""
+    if uri is None:
+        return None
+    from kdcore.tracking import Tracker
+
+    return Tracker(uri)
+
+
+def asked_for() -> dict[str, Any]:
+    """What was asked of the running command, by the names of its options."""
+    hidden = ("mlflow", "as_json", "quiet", "force")
+    return {
+        key: value for key, value in click.get_current_context().params.items() if key not in hidden
+    }
 
 
 def cache_of(no_cache: bool) -> Any:
@@ -278,42 +314,3 @@ def cache_of(no_cache: bool) -> Any:
     from kdcore.label_cache import LabelCache
 
     return None if no_cache else LabelCache()
-
-
-_TITLES = {
-    "read": "Reading the table",
-    "teacher": "Fitting the teacher",
-    "select": "Choosing columns",
-    "relabel": "Labelling again",
-    "students": "Fitting the students",
-    "validate": "Comparing recipes",
-    "evaluate": "Judging on held-out rows",
-    "pairs": "Distilling pairs",
-    "nested": "Fitting the teacher to parts",
-    "trials": "Trying settings",
-    "predict": "Predicting rows",
-}
-
-
-@contextmanager
-def progress(*, show: bool) -> Iterator[Any]:
-    """A callback that moves a progress bar on stderr, if a person is looking at it."""
-    if not show or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=1)
-
-        def on_progress(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=_TITLES[stage], completed=done, total=total)
-
-        yield on_progress

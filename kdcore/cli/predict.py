@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kdcore.cli.options import progress
+from kdcore.cli.completion import files
+from kdcore.cli.progress import progress, verbose_option
 from kdcore.errors import KDError
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ _OUTPUTS = (".csv", ".parquet", ".feather")
 
 
 @click.command("predict")
-@click.argument("bundle")
-@click.argument("data")
+@click.argument("bundle", shell_complete=files)
+@click.argument("data", shell_complete=files)
 @click.option(
     "--output",
     "-o",
@@ -31,6 +32,7 @@ _OUTPUTS = (".csv", ".parquet", ".feather")
 )
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
 @click.option("--quiet", "-q", is_flag=True, help="No notes on stderr.")
+@verbose_option
 def predict_command(bundle: str, data: str, output: str | None, force: bool, quiet: bool) -> None:
     """Predict the rows of DATA with a saved student.
 

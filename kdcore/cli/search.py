@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kdcore.cli.common import echo_json, table_lines
+from kdcore.cli.completion import files, names
 from kdcore.cli.distill import show_report, teacher_of
 from kdcore.cli.options import (
     as_value,
     cache_of,
     data_options,
     max_features,
-    names,
     parameters,
-    progress,
     run_options,
     teacher_options,
 )
+from kdcore.cli.progress import progress
 
 if TYPE_CHECKING:
     from kdcore.hpo import SearchResult
@@ -46,7 +46,7 @@ def _pick(ctx: click.Context, param: click.Parameter, value: str) -> str | int:
 
 
 @click.command("search")
-@click.argument("data")
+@click.argument("data", shell_complete=files)
 @data_options
 @teacher_options
 @click.option(

@@ -1,4 +1,4 @@
-"""The picked trial, fitted to all training rows and judged on rows the search never saw."""
+"""The trial that was picked, fitted to all training rows and judged on unseen ones."""
 
 from __future__ import annotations
 

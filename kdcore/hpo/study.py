@@ -159,8 +159,8 @@ class Objective:
         loss, variance = together(parts)
         score = np.sqrt(loss) if self.root else loss
         # Of the root, to first order.
-        error = np.sqrt(variance) / (2 * score if self.root else 1)
-        trial.set_user_attr("se", float(error))
+        spread = np.sqrt(variance) / (2 * score if self.root else 1)
+        trial.set_user_attr("se", float(spread))
         return float(score), latency, float(setting.columns)
 
 
