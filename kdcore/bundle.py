@@ -99,10 +99,13 @@ def pack(
     from kdcore.graph import build_graph
     from kdcore.native import native_members
 
-    entry, members = native_members(student) if state else (None, {})
+    graph = build_graph(student)
+    entry, members = None, {}
+    if state:
+        entry, members = native_members(student, graph.SerializeToString())
     return pack_graph(
         student,
-        build_graph(student),
+        graph,
         student.encoder_.schema_.columns,
         table,
         name=name,
