@@ -100,7 +100,8 @@ def pack(
     from kdcore.native import native_members
 
     graph = build_graph(student)
-    entry, members = None, {}
+    entry: dict[str, Any] | None = None
+    members: dict[str, bytes] = {}
     if state:
         entry, members = native_members(student, graph.SerializeToString())
     return pack_graph(
