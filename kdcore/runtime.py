@@ -89,6 +89,7 @@ class Bundle:
     ----------
     task : {"binary", "multiclass", "regression"}
     classes : array of shape (K,) or None
+    columns : list of Column
     features : list of str
         The raw columns that a table must have; others are ignored.
     """
@@ -102,6 +103,7 @@ class Bundle:
             Column(c["name"], c["kind"], tuple(c.get("categories", ())))
             for c in manifest["columns"]
         ]
+        self.columns = columns
         self.features = [c.name for c in columns]
         self._numeric = [c for c in columns if c.kind != "categorical"]
         self._categorical = [c for c in columns if c.kind == "categorical"]
