@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdcore.columns import category_keys, numeric_values
 from kdcore.errors import KDError
 
-__all__ = ["treelite_model"]
+if TYPE_CHECKING:
+    from kdcore.runtime import Bundle
+
+__all__ = ["encoded_rows", "treelite_model"]
 
 _ENCODER = {"StringConcat", "LabelEncoder", "Concat", "Identity"}
 _LINKS = {(): "identity_multiclass", ("Softmax",): "softmax", ("MatMul", "Softmax"): "sigmoid"}
@@ -98,6 +102,19 @@ def treelite_model(model: Any, manifest: dict[str, Any]) -> tuple[Any, dict[str,
             builder.end_node()
         builder.end_tree()
     return builder.commit(), columns
+
+
+def encoded_rows(bundle: Bundle, columns: dict[str, Any], table: Any) -> np.ndarray:
+    """What such a model reads of the rows of a table, float32 (n, d)."""
+    kinds = {c.name: c for c in bundle.columns}
+    encoded = []
+    for name in columns["columns"]:
+        if name in columns["categories"]:
+            ranks = columns["categories"][name]
+            encoded.append([ranks.get(key, np.nan) for key in category_keys(table[name])])
+        else:
+            encoded.append(numeric_values(table[name], kinds[name]).tolist())
+    return np.array(encoded, dtype=np.float32).T.copy()
 
 
 def _fed(tree: dict[str, Any]) -> set[int]:

@@ -138,8 +138,7 @@ def _onnx(path: Path, table: Any, *, small: bool) -> tuple[bytes, dict[str, Any]
 def _treelite(path: Path, table: Any) -> tuple[bytes, bytes, dict[str, Any]]:
     import onnx
 
-    from kdcore.columns import category_keys, numeric_values
-    from kdcore.export_treelite import treelite_model
+    from kdcore.export_treelite import encoded_rows, treelite_model
 
     manifest, content = read_archive(path)
     model, columns = treelite_model(onnx.load_model_from_string(content), manifest)
@@ -147,15 +146,7 @@ def _treelite(path: Path, table: Any) -> tuple[bytes, bytes, dict[str, Any]]:
 
     bundle = load(path)
     frame = _rows(bundle, table)
-    encoded = []
-    kinds = {c.name: c for c in bundle.columns}
-    for name in columns["columns"]:
-        if name in columns["categories"]:
-            ranks = columns["categories"][name]
-            encoded.append([ranks.get(key, np.nan) for key in category_keys(frame[name])])
-        else:
-            encoded.append(numeric_values(frame[name], kinds[name]).tolist())
-    Z = np.stack([np.asarray(c, dtype=np.float32) for c in encoded], axis=1)
+    Z = encoded_rows(bundle, columns, frame)
     got = np.asarray(treelite.gtil.predict(model, Z)).reshape(len(Z), -1)
     if bundle.classes is not None and got.shape[1] == 1:
         got = np.hstack([1 - got, got])

@@ -115,3 +115,19 @@ def test_kd_plugins_tells_what_students_can_be_written_as(capsys):
     told = {p["name"]: p["exports"] for p in json.loads(capsys.readouterr().out)}
     assert told["sklearn"]["svm"] == ["onnx", "onnx-int8", "c"]
     assert "treelite" in told["xgboost"]["xgboost"]
+
+
+def test_kd_bench_has_a_row_for_treelite_and_memory_for_the_teacher(tmp_path, capsys):
+    frame = tables.load("housing").select_dtypes("number")
+    student = default_registry().create("student", "ridge", "regression")
+    student.fit(frame.drop(columns="target"), frame["target"])
+    pack(student, frame, name="ridge").save(tmp_path / "s.kd")
+    frame.to_parquet(tmp_path / "rows.parquet")
+    command = ["bench", f"{tmp_path}/s.kd", f"{tmp_path}/rows.parquet", "--teacher", "xgboost"]
+    command += ["--teacher-param", "n_estimators=20", "--target", "target", "--seconds", "0.01"]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for row in ("student", "teacher", "compiled_teacher", "treelite_teacher"):
+        assert found[row]["peak_bytes"] > 2**24
+        assert found[row]["single_us"]["p50"] > 0
+    assert len(frame) == found["rows"]
