@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdcore.columns import category_keys, numeric_values
+from kdcore.bench_memory import peak_memory, teacher_memory, treelite_memory
 from kdcore.compiled import compile_teacher
 from kdcore.deployed import labelled_rows
 from kdcore.errors import KDError, ParameterError
@@ -22,34 +21,13 @@ from kdcore.sources import resolve_source
 from kdcore.table import labeled, read_table
 
 if TYPE_CHECKING:
+    from kdcore.bundle import Packed
     from kdcore.runtime import Bundle
 
 __all__ = ["bench", "peak_memory"]
 
 #: Rows of a batch, and of single calls.
 _BATCH, _SINGLE = 10_000, 200
-
-#: A process that does what a service does: load the file, predict a batch, one row, and no more.
-_CHILD = """
-import sys
-import numpy as np
-import kdcore
-
-bundle = kdcore.load(sys.argv[1], threads=int(sys.argv[3]))
-stored = np.load(sys.argv[2], allow_pickle=False)
-columns = {name: stored[f"c{i}"] for i, name in enumerate(bundle.features)}
-bundle.predict(columns)
-bundle.predict_one({name: values[0].item() for name, values in columns.items()})
-try:
-    with open("/proc/self/status") as told:
-        peak = next(int(line.split()[1]) for line in told if line.startswith("VmHWM"))
-except OSError:
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak //= 1024 if sys.platform == "darwin" else 1
-print(peak * 1024)
-"""
 
 
 def bench(
@@ -89,7 +67,8 @@ def bench(
     Returns
     -------
     dict
-        ``student``, ``teacher`` and ``compiled_teacher`` (None where there is none), each with
+        ``student``, ``teacher``, ``compiled_teacher`` and ``treelite_teacher`` (None where there
+        is none), each with
         ``name``, ``single_us`` (``p50``, ``p99``, ``calls``), ``rows_per_second``,
         ``size_bytes``, ``load_seconds`` and ``peak_bytes`` (of a process that loads the file and
         predicts a batch; None where it cannot be told); ``rows``, ``batch``, ``threads``,
@@ -119,6 +98,7 @@ def bench(
         "student": _bundle_costs(Path(bundle), model, frame, threads, seconds),
         "teacher": None,
         "compiled_teacher": None,
+        "treelite_teacher": None,
         "notes": notes,
     }
     if teacher is None or target is None:
@@ -137,7 +117,15 @@ def bench(
         "rows_per_second": throughput(ask, rows.head(_BATCH), seconds),
         "size_bytes": None if size is None else size(),
         "load_seconds": None,
-        "peak_bytes": None,
+        "peak_bytes": teacher_memory(
+            teacher,
+            frame,
+            target,
+            task=model.task,
+            params=teacher_params,
+            random_state=random_state,
+            batch=_BATCH,
+        ),
     }
     try:
         packed = compile_teacher(fitted, rows.head(_BATCH), name=source.name)
@@ -151,7 +139,48 @@ def bench(
         packed.save(path)
         compiled = load(path, threads=threads)
         found["compiled_teacher"] = _bundle_costs(path, compiled, frame, threads, seconds)
+    if find_spec("treelite") is None:
+        # An optional extra: that it is not there is nothing to tell each time.
+        return found
+    try:
+        found["treelite_teacher"] = _treelite_costs(packed, rows, threads, seconds)
+    except KDError as error:
+        notes.append(f"no treelite row: {error}")
     return found
+
+
+def _treelite_costs(packed: Packed, rows: Any, threads: int, seconds: float) -> dict[str, Any]:
+    """What treelite's own interpreter costs, with rows that are encoded already.
+
+    Raises
+    ------
+    KDError
+        When treelite is not installed, or the trees have no such form.
+    """
+    import onnx
+
+    from kdcore.archive import MODEL
+    from kdcore.export_treelite import encoded_rows, treelite_model
+
+    manifest = packed.bundle.manifest
+    made, columns = treelite_model(onnx.load_model_from_string(packed.members[MODEL]), manifest)
+    import treelite
+
+    Z = encoded_rows(packed.bundle, columns, rows.head(_BATCH))
+    content = made.serialize_bytes()
+
+    def ask(part: np.ndarray) -> Any:
+        return treelite.gtil.predict(made, part, nthread=threads)
+
+    return {
+        "name": packed.bundle.manifest.get("student"),
+        "single_us": spread(ask, [Z[[i]] for i in range(min(_SINGLE, len(Z)))], seconds),
+        "rows_per_second": throughput(ask, Z, seconds),
+        "size_bytes": len(content),
+        "load_seconds": spread(treelite.Model.deserialize_bytes, [content], seconds / 4)["p50"]
+        / 1e6,
+        "peak_bytes": treelite_memory(made, Z, threads=threads),
+    }
 
 
 def _bundle_costs(
@@ -171,47 +200,3 @@ def _bundle_costs(
         / 1e6,
         "peak_bytes": peak_memory(path, batch, threads=threads),
     }
-
-
-def peak_memory(path: str | Path, batch: Any, *, threads: int = 1) -> int | None:
-    """Largest memory in bytes of a process that loads a bundle and predicts a batch.
-
-    Parameters
-    ----------
-    path : str or Path
-    batch : table
-        With the columns that the bundle reads.
-    threads : int, default=1
-
-    Returns
-    -------
-    int or None
-        None where such a process cannot be run.
-    """
-    from kdcore.columns import Column
-
-    columns = load(path).manifest["columns"]
-    stored: dict[str, Any] = {}
-    for i, told in enumerate(columns):
-        column = Column(told["name"], told["kind"])
-        values = batch[column.name]
-        texts = column.kind == "categorical"
-        stored[f"c{i}"] = (
-            category_keys(values).astype(str) if texts else numeric_values(values, column)
-        )
-    with tempfile.TemporaryDirectory(prefix="kdcore-") as folder:
-        rows = Path(folder, "rows.npz")
-        np.savez(rows, allow_pickle=False, **stored)
-        command = [
-            sys.executable,
-            "-c",
-            _CHILD,
-            str(Path(path).absolute()),
-            str(rows),
-            str(threads),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    try:
-        return int(done.stdout)
-    except ValueError:
-        return None

@@ -105,10 +105,14 @@ def pack(
     from kdcore.graph import build_graph
     from kdcore.native import native_members
 
-    entry, members = native_members(student) if state else (None, {})
+    graph = build_graph(student)
+    entry: dict[str, Any] | None = None
+    members: dict[str, bytes] = {}
+    if state:
+        entry, members = native_members(student, graph.SerializeToString())
     return pack_graph(
         student,
-        build_graph(student),
+        graph,
         student.encoder_.schema_.columns,
         table,
         name=name,

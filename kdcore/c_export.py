@@ -16,7 +16,7 @@ from kdcore.encoder_graphs import CATEGORICAL, NUMERIC
 from kdcore.errors import BundleError
 from kdcore.runtime import Bundle, open_bundle
 
-__all__ = ["MAX_TEST_ROWS", "to_c"]
+__all__ = ["MAX_TEST_ROWS", "made_rows", "to_c"]
 
 MAX_TEST_ROWS = 100
 _MADE_ROWS = 24
@@ -167,7 +167,7 @@ def _best(bundle: Bundle) -> list[str]:
 
 
 def _self_test(bundle: Bundle, numbers: list[Column], texts: list[Column], rows: Any) -> list[str]:
-    table = _made_rows(numbers, texts) if rows is None else rows
+    table = made_rows(numbers, texts) if rows is None else rows
     if rows is not None and hasattr(rows, "head"):
         table = rows.head(MAX_TEST_ROWS)
     output = bundle.predict(table) if bundle.classes is None else bundle.predict_proba(table)
@@ -192,7 +192,8 @@ def _self_test(bundle: Bundle, numbers: list[Column], texts: list[Column], rows:
     ]
 
 
-def _made_rows(numbers: list[Column], texts: list[Column]) -> dict[str, list[Any]]:
+def made_rows(numbers: list[Column], texts: list[Column]) -> dict[str, list[Any]]:
+    """A few rows of numbers of all sizes, categories, and gaps; always the same ones."""
     rng = np.random.default_rng(0)
     n = _MADE_ROWS
     table: dict[str, list[Any]] = {}

@@ -3,39 +3,65 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kdcore.archive import read_archive
-from kdcore.errors import ParameterError
+from kdcore.errors import BundleError, KDError, ParameterError
 from kdcore.files import atomic_path
+from kdcore.runtime import Bundle, load, open_bundle
 
-__all__ = ["FORMATS", "export"]
+__all__ = ["FORMATS", "Exported", "export"]
 
-FORMATS = ("onnx", "c")
+FORMATS = ("onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite")
 
 #: What an ONNX file tells of its columns and classes, as JSON under the key ``kdcore``.
 _TOLD = ("student", "task", "classes", "columns")
+#: Methods of Python students that return the bytes of a file.
+_METHODS = {"sklearn": "to_sklearn", "torchscript": "to_torchscript"}
+_TOLERANCE = 1e-5
 
 
-def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = None) -> int:
+@dataclass(frozen=True)
+class Exported:
+    """What `export` wrote.
+
+    Parameters
+    ----------
+    size_bytes : int
+    parity : dict or None
+        How its predictions differ from the bundle's: ``rows``, ``max_difference``,
+        ``mean_difference``, ``flipped`` (decisions). None for formats that are the graph itself,
+        test themselves, or cannot be run here.
+    files : tuple of str
+        All files written; the columns of a treelite model stand in one of its own.
+    """
+
+    size_bytes: int
+    parity: dict[str, Any] | None = None
+    files: tuple[str, ...] = ()
+
+
+def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = None) -> Exported:
     """Write a bundle as another file; it appears whole or not at all.
 
     Parameters
     ----------
     bundle : str or Path
     output : str or Path
-    format : {"onnx", "c"}
+    format : {"onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite"}
         ``"onnx"``: one graph from the inputs ``numeric`` float (N, p), NaN where missing, and
         ``categorical`` string (N, c), empty where missing, to ``output``; its metadata names the
-        columns and classes. ``"c"``: see `kdcore.c_export.to_c`.
+        columns and classes. ``"onnx-int8"``: see `kdcore.export_int8`. ``"c"``: see
+        `kdcore.c_export.to_c`. ``"sklearn"``: a skops file of a Pipeline from raw columns.
+        ``"torchscript"``: what the student's plugin writes. ``"treelite"``: see
+        `kdcore.export_treelite`; the columns are written to ``OUTPUT.json``.
     rows : str, Path or table, optional
-        Rows of the self-test of a C file.
-
-    Returns
-    -------
-    int
-        Bytes written.
+        Rows of the self-test of a C file, and those on which other formats are compared with the
+        bundle; made ones unless given.
 
     Raises
     ------
@@ -44,23 +70,142 @@ def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = N
     """
     if format not in FORMATS:
         raise ParameterError(f"format={format!r} is not known; use one of {', '.join(FORMATS)}.")
-    if format == "c":
-        from kdcore.c_export import to_c
+    path, output = Path(bundle), Path(output)
+    manifest, _ = read_archive(path)
+    _require_support(manifest, format)
+    table = None
+    if rows is not None:
         from kdcore.table_files import read_table
 
-        data = to_c(bundle, rows=None if rows is None else read_table(rows)).encode()
+        table = read_table(rows)
+    beside: dict[str, bytes] = {}
+    parity = None
+    if format == "c":
+        from kdcore.c_export import to_c
+
+        data = to_c(path, rows=table).encode()
+    elif format in ("onnx", "onnx-int8"):
+        data, parity = _onnx(path, table, small=format == "onnx-int8")
+    elif format == "treelite":
+        data, told, parity = _treelite(path, table)
+        beside[".json"] = told
     else:
-        data = _onnx(Path(bundle))
+        data, parity = _python(path, format, table)
+    written = [output]
     with atomic_path(output) as temporary:
         temporary.write_bytes(data)
-    return len(data)
+    for ending, content in beside.items():
+        written.append(output.with_name(output.name + ending))
+        with atomic_path(written[-1]) as temporary:
+            temporary.write_bytes(content)
+    return Exported(len(data), parity, tuple(map(str, written)))
 
 
-def _onnx(path: Path) -> bytes:
+def _require_support(manifest: dict[str, Any], format: str) -> None:
+    """Refuse a format that the student's spec does not name, where the student is known."""
+    from kdcore.registry import default_registry
+
+    if manifest.get("role") == "teacher":
+        return
+    spec = default_registry().specs("student").get(str(manifest.get("student")))
+    if spec is not None and format not in spec.exports:
+        raise ParameterError(
+            f"the student {spec.name!r} cannot be exported as {format}; use one of "
+            f"{', '.join(spec.exports)}."
+        )
+
+
+def _onnx(path: Path, table: Any, *, small: bool) -> tuple[bytes, dict[str, Any] | None]:
     import onnx
 
     manifest, content = read_archive(path)
     model = onnx.load_model_from_string(content)
     told = {key: manifest.get(key) for key in _TOLD}
+    parity = None
+    if small:
+        from kdcore.export_int8 import with_int8_weights
+
+        model, _ = with_int8_weights(model)
+        rounded = open_bundle(manifest, model.SerializeToString())
+        bundle = load(path)
+        frame = _rows(bundle, table)
+        parity = _parity(bundle, _output(bundle, frame), _output(rounded, frame))
+        told["parity"] = parity
     onnx.helper.set_model_props(model, {"kdcore": json.dumps(told, ensure_ascii=False)})
-    return bytes(model.SerializeToString())
+    return bytes(model.SerializeToString()), parity
+
+
+def _treelite(path: Path, table: Any) -> tuple[bytes, bytes, dict[str, Any]]:
+    import onnx
+
+    from kdcore.export_treelite import encoded_rows, treelite_model
+
+    manifest, content = read_archive(path)
+    model, columns = treelite_model(onnx.load_model_from_string(content), manifest)
+    import treelite
+
+    bundle = load(path)
+    frame = _rows(bundle, table)
+    Z = encoded_rows(bundle, columns, frame)
+    got = np.asarray(treelite.gtil.predict(model, Z)).reshape(len(Z), -1)
+    if bundle.classes is not None and got.shape[1] == 1:
+        got = np.hstack([1 - got, got])
+    parity = _checked("treelite", bundle, _output(bundle, frame), got)
+    told = {key: manifest.get(key) for key in ("student", "task", "classes")}
+    text = json.dumps({**told, **columns}, ensure_ascii=False, indent=1).encode()
+    return model.serialize_bytes(), text, parity
+
+
+def _python(path: Path, format: str, table: Any) -> tuple[bytes, dict[str, Any] | None]:
+    student = load(path, native=True)
+    method = _METHODS[format]
+    if not hasattr(student, method):
+        raise KDError(
+            f"{type(student).__name__} cannot be written as {format}; its plugin must define "
+            f"{method}()."
+        )
+    data, again = getattr(student, method)()
+    if again is None:
+        return data, None
+    bundle = load(path)
+    frame = _rows(bundle, table)
+    got = again.predict(frame) if bundle.classes is None else again.predict_proba(frame)
+    return data, _checked(format, bundle, _output(bundle, frame), np.asarray(got))
+
+
+def _rows(bundle: Bundle, table: Any) -> Any:
+    import pandas as pd
+
+    from kdcore.c_export import made_rows
+
+    if table is not None:
+        return table
+    numbers = [c for c in bundle.columns if c.kind != "categorical"]
+    texts = [c for c in bundle.columns if c.kind == "categorical"]
+    return pd.DataFrame(made_rows(numbers, texts))
+
+
+def _output(bundle: Bundle, frame: Any) -> np.ndarray:
+    return bundle.predict(frame) if bundle.classes is None else bundle.predict_proba(frame)
+
+
+def _parity(bundle: Bundle, wanted: np.ndarray, got: np.ndarray) -> dict[str, Any]:
+    wanted, got = wanted.reshape(len(wanted), -1), got.reshape(len(wanted), -1)
+    scale = 1.0 if bundle.classes is not None else max(1.0, float(np.abs(wanted).max()))
+    difference = np.abs(wanted - got).max(axis=1) / scale
+    return {
+        "rows": len(wanted),
+        "max_difference": float(difference.max()),
+        "mean_difference": float(difference.mean()),
+        "flipped": int((wanted.argmax(axis=1) != got.argmax(axis=1)).sum()),
+    }
+
+
+def _checked(format: str, bundle: Bundle, wanted: np.ndarray, got: np.ndarray) -> dict[str, Any]:
+    found = _parity(bundle, wanted, got)
+    if not found["max_difference"] <= _TOLERANCE:
+        raise BundleError(
+            f"the {format} file would differ from the bundle by up to "
+            f"{found['max_difference']:.3g} in {found['rows']} rows, so it was not written."
+        )
+    return found

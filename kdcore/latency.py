@@ -60,7 +60,7 @@ def spread(call: Callable[[Any], Any], inputs: list[Any], seconds: float) -> dic
     return {"p50": float(p50), "p99": float(p99), "calls": len(times)}
 
 
-def throughput(call: Callable[[Any], Any], batch: pd.DataFrame, seconds: float) -> float:
+def throughput(call: Callable[[Any], Any], batch: Any, seconds: float) -> float:
     """Rows a second of the quickest of several calls with a whole batch (at least two)."""
     return len(batch) / min(_times(call, [batch], seconds, fewest=2))
 

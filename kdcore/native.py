@@ -12,12 +12,14 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from kdcore.archive import MODEL
 from kdcore.columns import Column
 from kdcore.encoders import ENCODERS, Encoder
 from kdcore.errors import BundleError, KDError, KDWarning, listed
 from kdcore.plain import NotPlain, from_json, to_json
 from kdcore.registry import default_registry
 from kdcore.schema import TableSchema
+from kdcore.shared_bytes import joined, parted
 from kdcore.specs import StudentSpec
 
 __all__ = ["STUDENT", "native_members", "restored"]
@@ -28,7 +30,9 @@ STUDENT = "student.json"
 _OWN = {"encoder_", "_structure"}
 
 
-def native_members(student: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
+def native_members(
+    student: Any, model: bytes | None = None
+) -> tuple[dict[str, Any], dict[str, bytes]]:
     """What a manifest says of the Python student under ``native``, and the members that hold it.
 
     Parameters
@@ -36,11 +40,15 @@ def native_members(student: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
     student : fitted student
         Its ``state()`` returns the name of a member and its bytes. It is needed where a fitted
         attribute is no plain data.
+    model : bytes, optional
+        The graph in the same bundle. Tensors that the state has in common with it are not
+        written twice.
 
     Returns
     -------
     entry : dict
-        ``class`` and ``member`` (None without ``state()``), or ``reason`` why there is none.
+        ``class``, ``member`` (None without ``state()``) and ``shared`` (see
+        `kdcore.shared_bytes`), or ``reason`` why there is none.
     members : dict of str to bytes
     """
     parameters = student.get_params(deep=False)
@@ -52,8 +60,12 @@ def native_members(student: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
             told["lost"].append(name)
     members: dict[str, bytes] = {}
     name = None
+    shared: list[list[int]] = []
     if hasattr(student, "state"):
         name, data = student.state()
+        if model is not None:
+            data, shared = parted(data, model)
+        name += ".part" if shared else ""
         members[name] = data
     for key, value in vars(student).items():
         if key in parameters or key in _OWN:
@@ -69,7 +81,7 @@ def native_members(student: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
     except NotPlain as error:
         return {"reason": f"its encoder cannot be written as plain data: {error}"}, {}
     members[STUDENT] = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
-    return {"class": type(student).__name__, "member": name}, members
+    return {"class": type(student).__name__, "member": name, "shared": shared}, members
 
 
 def restored(
@@ -140,7 +152,8 @@ def _made(
         raise BundleError(
             f"holds a state of the student {spec.name!r}, which its plugin cannot restore here."
         )
-    return restore(manifest, members[member])
+    data = joined(members[member], entry.get("shared", []), members.get(MODEL, b""))
+    return restore(manifest, data)
 
 
 def _fill(student: Any, told: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:

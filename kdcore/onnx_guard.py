@@ -52,7 +52,7 @@ _TENSOR = {"dims": 1, "external": 13, "location": 14}
 #: Runs of whole numbers, floats, and modes of nodes, of which the trees of forests hold millions.
 _RUN = re.compile(
     rb"(?:\x40[\x80-\xff]*+[\x00-\x7f]|\x3d[\s\S]{4}"
-    rb"|\x4a(?:\x04LEAF|\x0aBRANCH_LEQ|\x09BRANCH_LT))++"
+    rb"|\x4a(?:\x04LEAF|\x0aBRANCH_LEQ|\x09BRANCH_(?:LT|EQ)))++"
 )
 
 Field = tuple[int, int, int, int]

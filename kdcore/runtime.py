@@ -6,7 +6,9 @@ the model is an ONNX graph.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -50,7 +52,7 @@ def load(path: str | Path, *, threads: int = 1, native: bool = False) -> Any:
     Returns
     -------
     Bundle
-        Safe to share between threads. With ``native`` a fitted student.
+        Safe to share between threads, and with forked processes. With ``native`` a fitted student.
 
     Raises
     ------
@@ -89,6 +91,7 @@ class Bundle:
     ----------
     task : {"binary", "multiclass", "regression"}
     classes : array of shape (K,) or None
+    columns : list of Column
     features : list of str
         The raw columns that a table must have; others are ignored.
     """
@@ -102,10 +105,12 @@ class Bundle:
             Column(c["name"], c["kind"], tuple(c.get("categories", ())))
             for c in manifest["columns"]
         ]
+        self.columns = columns
         self.features = [c.name for c in columns]
         self._numeric = [c for c in columns if c.kind != "categorical"]
         self._categorical = [c for c in columns if c.kind == "categorical"]
         self._session = session
+        self._again: Callable[[], Any] | None = None
         self._output = [session.get_outputs()[0].name]
         self._width = 1 if classes is None else len(classes)
 
@@ -231,6 +236,8 @@ class Bundle:
         return self._ask(feed)
 
     def _ask(self, feed: dict[str, Any]) -> np.ndarray:
+        if self._session is None and self._again is not None:
+            self._session = self._again()
         try:
             output = self._session.run(self._output, feed)[0]
         except UnicodeEncodeError as error:
@@ -303,16 +310,26 @@ def open_bundle(manifest: dict[str, Any], model: bytes, *, threads: int = 1) -> 
     BundleError
         When ONNX Runtime refuses the model, or it does not fit the manifest.
     """
-    import onnxruntime
-
     check_manifest(manifest)
     check_model(model)
+    session = _session(model, threads)
+    check_graph(manifest, session)
+    bundle = Bundle(manifest, session)
+    if threads > 1:
+        bundle._again = lambda: _session(model, threads)
+        _THREADED.add(bundle)
+    return bundle
+
+
+def _session(model: bytes, threads: int) -> Any:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(
+        return onnxruntime.InferenceSession(
             model,
             options,
             providers=["CPUExecutionProvider"],
@@ -322,5 +339,19 @@ def open_bundle(manifest: dict[str, Any], model: bytes, *, threads: int = 1) -> 
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise BundleError(f"holds a model that cannot be run: {reason}") from error
-    check_graph(manifest, session)
-    return Bundle(manifest, session)
+
+
+#: Bundles whose sessions have threads, which a forked process lacks, and sessions of a parent,
+#: which would wait for theirs if they were ever closed.
+_THREADED: weakref.WeakSet[Bundle] = weakref.WeakSet()
+_LEFT: list[Any] = []
+
+
+def _after_fork() -> None:
+    for bundle in list(_THREADED):
+        _LEFT.append(bundle._session)
+        bundle._session = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

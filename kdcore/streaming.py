@@ -26,7 +26,7 @@ _TEXT = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
 def pieces(
-    path: str | Path, columns: Sequence[str], *, rows: int = PIECE
+    path: str | Path, columns: Sequence[str], *, rows: int = PIECE, skip: int = 0
 ) -> tuple[Iterator[pd.DataFrame], int | None]:
     """A table piece by piece, with the types that `kdcore.table.read_table` gives its columns.
 
@@ -39,12 +39,14 @@ def pieces(
         given, so that its reader can tell what is lacking.
     rows : int
         Of a piece.
+    skip : int, default=0
+        Rows at the start that are left out.
 
     Returns
     -------
     pieces : iterator of pandas.DataFrame
     total : int or None
-        Number of rows, where it is known beforehand.
+        Number of rows, those that are skipped included, where it is known beforehand.
 
     Raises
     ------
@@ -56,11 +58,11 @@ def pieces(
     found: tuple[Iterator[pd.DataFrame], int | None] | None = None
     try:
         if there and is_parquet(file):
-            found = _parquet(file, columns, rows)
+            found = _parquet(file, columns, rows, skip)
         elif there and name.endswith((".feather", ".arrow")):
-            found = _feather(file, columns, rows)
+            found = _after(_feather(file, columns, rows), skip)
         elif there and name.endswith(_TEXT) and (file.stat().st_size > WHOLE_TEXT):
-            found = _text(file, columns, rows)
+            found = _after(_text(file, columns, rows), skip)
     except DataError:
         raise
     except Exception:
@@ -68,7 +70,7 @@ def pieces(
         found = None
     if found is None:
         frame = read_table(path)
-        return (frame.iloc[i : i + rows] for i in range(0, len(frame), rows)), len(frame)
+        return (frame.iloc[i : i + rows] for i in range(skip, len(frame), rows)), len(frame)
     return _named_errors(found[0], file), found[1]
 
 
@@ -86,9 +88,24 @@ def _named_errors(parts: Iterator[pd.DataFrame], path: Path) -> Iterator[pd.Data
         yield part
 
 
+def _after(
+    found: tuple[Iterator[pd.DataFrame], int | None] | None, skip: int
+) -> tuple[Iterator[pd.DataFrame], int | None] | None:
+    """The pieces without so many rows at the start."""
+
+    def rest(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        left = skip
+        for part in parts:
+            if left < len(part):
+                yield part.iloc[left:]
+            left = max(0, left - len(part))
+
+    return None if found is None else (rest(found[0]), found[1])
+
+
 def _parquet(
-    path: Path, columns: Sequence[str], rows: int
-) -> tuple[Iterator[pd.DataFrame], int] | None:
+    path: Path, columns: Sequence[str], rows: int, skip: int
+) -> tuple[Iterator[pd.DataFrame], int | None] | None:
     import pyarrow.parquet as pq
 
     # Without a buffer of that size, whole columns of a row group would be held.
@@ -99,9 +116,19 @@ def _parquet(
     if total == 0 or not set(columns) <= set(names):
         return None
     wanted = [n for n in names if n in set(columns)]
-    batches = file.iter_batches(batch_size=rows, columns=wanted)
+    # Whole row groups are passed over unread.
+    group, passed = 0, 0
+    while group < file.num_row_groups:
+        size = file.metadata.row_group(group).num_rows
+        if passed + size > skip:
+            break
+        group, passed = group + 1, passed + size
+    batches = file.iter_batches(
+        batch_size=rows, columns=wanted, row_groups=range(group, file.num_row_groups)
+    )
     # Columns are asked for by name, those that were an index too.
-    return (batch.to_pandas(ignore_metadata=True) for batch in batches), total
+    frames = (batch.to_pandas(ignore_metadata=True) for batch in batches)
+    return _after((frames, total), skip - passed)
 
 
 def _feather(

@@ -41,7 +41,7 @@ def prepare() -> Path:
         # Compiling every installed file would take longer than installing it.
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         editable = [word for path in plugins for word in ("-e", str(path.parent))]
-        core = ["-e", f"{ROOT}[testing,polars,plot,search]"]
+        core = ["-e", f"{ROOT}[testing,polars,plot,search,treelite]"]
         _run([*pip, "--no-compile", "-c", ROOT / "constraints.txt", *core, *editable, *TOOLS])
         stamp.write_text(state, encoding="utf-8")
     return environment / SCRIPTS

@@ -14,7 +14,7 @@ from test_compiled import SetTeacher
 import kdcore
 from kdcore import TeacherSpec
 from kdcore.__main__ import main
-from kdcore.bench import peak_memory
+from kdcore.bench_memory import peak_memory
 from kdcore.bundle import pack
 from kdcore.onnx_models import linear_model
 from kdcore.testing import tiny_data
@@ -60,7 +60,7 @@ def test_the_student_alone_and_beside_its_teacher(saved, capsys):
         assert main([*command, "--json"]) == 0
         out, err = capsys.readouterr()
         found = json.loads(out)
-        assert err == ""
+        assert err == "" or "no treelite row: trees with BRANCH_EQ" in err
         for role in ("student", "teacher", "compiled_teacher"):
             costs = found[role]
             assert 0 < costs["single_us"]["p50"] <= costs["single_us"]["p99"]

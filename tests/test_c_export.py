@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +214,17 @@ def test_a_table_of_texts_only_needs_no_numbers(tmp_path):
     pack(student, frame).save(tmp_path / "s.kd")
     export(tmp_path / "s.kd", tmp_path / "s.c", format="c")
     assert self_test(tmp_path / "s.c") == "0 of 24 rows differ\n"
+
+
+def test_treelite_that_is_not_installed_is_asked_for(tmp_path, data, monkeypatch):
+    pack(Linear().fit(data.X, data.y), data.X).save(tmp_path / "s.kd")
+    monkeypatch.setitem(sys.modules, "treelite", None)
+    with pytest.raises(KDError, match=r"pip install treelite"):
+        export(tmp_path / "s.kd", tmp_path / "s.tl", format="treelite")
+    with pytest.raises(KDError, match="no matrix of weights that bytes would"):
+        export(tmp_path / "s.kd", tmp_path / "s.onnx", format="onnx-int8")
+    with pytest.raises(
+        KDError, match="'onxx' is not known; use one of onnx, onnx-int8, c, sklearn"
+    ):
+        export(tmp_path / "s.kd", tmp_path / "s.onnx", format="onxx")
+    assert [p.name for p in tmp_path.iterdir()] == ["s.kd"]

@@ -21,6 +21,7 @@ from kdcore.errors import BundleError, KDWarning, ParameterError
 from kdcore.graph import linear_model
 from kdcore.native import STUDENT
 from kdcore.plain import NotPlain, from_json, to_json
+from kdcore.shared_bytes import joined, parted
 from kdcore.testing import tiny_data
 
 
@@ -180,6 +181,31 @@ def test_without_its_plugin_the_student_is_named(path):
         restored({**manifest, "student": "test_gone"}, members)
     with pytest.raises(ParameterError, match="threads"):
         kdcore.load(path, native=True, threads=2)
+
+
+def test_weights_that_graph_and_state_share_are_held_once(tmp_path):
+    rng = np.random.default_rng(0)
+    weights, others = (rng.normal(size=(70, 3)).astype(np.float32) for _ in range(2))
+    model = linear_model(weights.T, np.zeros(3), link="identity").SerializeToString()
+    for data in (
+        b"head" + weights.tobytes() + b"tail",
+        weights.tobytes(),
+        others.tobytes() + weights.tobytes() + weights.tobytes(),
+        others.tobytes(),
+        b"",
+    ):
+        rest, places = parted(data, model)
+        assert joined(rest, places, model) == data
+        assert len(rest) == len(data) - weights.nbytes * (weights.tobytes() in data)
+    for places in (
+        [[0, -1, 4]],
+        [[0, 0, 10**9]],
+        [[5, 0, 4]],
+        [[0, 0, 4], [2, 0, 4]],
+        [[0, 9, -5]],
+    ):
+        with pytest.raises(ValueError, match="lead out"):
+            joined(b"rest", places, model)
 
 
 def changed(path: Any, told: Any) -> None:

@@ -138,7 +138,7 @@ def test_extra_all_is_complete() -> None:
     extras = CORE["optional-dependencies"]
     [requirement] = map(Requirement, extras["all"])
     assert requirement.name == "kdcore"
-    assert requirement.extras == set(extras) - {"all", "testing", "mlflow"}
+    assert requirement.extras == set(extras) - {"all", "testing", "mlflow", "treelite"}
     libraries = {"kdcore-polars", "kdcore-plot", "kdcore-search"}
     plugins = {f"kdcore-{extra}" for extra in requirement.extras} - libraries
     assert plugins == {plugin.name for plugin in PLUGINS}

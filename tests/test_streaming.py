@@ -18,6 +18,7 @@ from kdcore.bundle import pack
 from kdcore.onnx_models import linear_model
 from kdcore.table import read_table
 from kdcore.testing import tiny_data
+from kdcore.testing.isolation import run_python
 
 ENDINGS = [".csv", ".csv.gz", ".tsv", ".parquet", ".feather"]
 READERS = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".feather": pd.read_feather}
@@ -62,7 +63,7 @@ def codes(n: int) -> pd.DataFrame:
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(streaming.pieces, "__kwdefaults__", {"rows": 37})
+    monkeypatch.setattr(streaming.pieces, "__kwdefaults__", {"rows": 37, "skip": 0})
     monkeypatch.setattr(streaming, "WHOLE_TEXT", 0)
 
 
@@ -165,3 +166,75 @@ def test_files_that_cannot_be_read_are_refused_as_ever(saved, capsys, ending):
         assert reason in err
         assert len(err.strip().splitlines()) == 1
         assert not Path("p.csv").exists()
+
+
+KILLED = """
+import os, signal
+from kdcore import resume, streaming
+from kdcore.__main__ import main
+
+resume.ROWS = resume.Parts.__init__.__kwdefaults__["rows"] = 40
+streaming.pieces.__kwdefaults__["rows"] = 20
+real, calls = streaming.predictions, []
+
+def predictions(model, frame):
+    calls.append(len(frame))
+    if len(calls) > {calls}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(model, frame)
+
+streaming.predictions = predictions
+code = main(["predict", "student.kd", {source!r}, "-o", {output!r}])
+print(sum(calls))
+raise SystemExit(code)
+"""
+
+
+@pytest.mark.parametrize("source", ["rows.parquet", "rows.feather", "rows.csv"])
+def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch, source):
+    """By a real kill: no handler runs, and nothing is tidied up."""
+    monkeypatch.chdir(tmp_path)
+    data = tiny_data("multiclass", labels="text")
+    pack(Linear().fit(data.X, data.y), data.X).save(tmp_path / "student.kd")
+    write(data.X.assign(city=["never seen", *data.X["city"][1:]]), source)
+    assert main(["predict", "student.kd", source, "-o", "whole.csv", "-q"]) == 0
+
+    def run(calls: int, output: str = "out.csv") -> Any:
+        return run_python(KILLED.format(calls=calls, source=source, output=output))
+
+    first = run(5)
+    assert first.returncode == -9, first.stderr
+    assert not Path("out.csv").exists()
+    parts = Path(".out.csv.parts")
+    assert {p.name for p in parts.glob("*.json")} == {"job.json", "000000.json", "000001.json"}
+    # A part without its note is one that was being written.
+    (parts / "000002.feather").write_bytes(b"half")
+    again = run(99)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.split() == [str(len(data.X) - 80)]
+    assert "going on after 80 rows" in again.stderr
+    assert "'city' holds 1 value(s) that were not there" in again.stderr
+    pd.testing.assert_frame_equal(pd.read_csv("out.csv"), pd.read_csv("whole.csv"))
+    assert not parts.exists()
+    # Another bundle, or other rows, start anew.
+    assert run(5, "other.csv").returncode == -9
+    write(data.X.iloc[::-1], source)
+    anew = run(99, "other.csv")
+    assert anew.stdout.split() == [str(len(data.X))]
+    assert "going on" not in anew.stderr
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("skip", [0, 1, 49, 50, 51, 120, 159, 160, 500])
+def test_rows_that_are_skipped_are_those_at_the_start(tmp_path, monkeypatch, ending, skip):
+    monkeypatch.setattr(streaming, "WHOLE_TEXT", 10)
+    path = tmp_path / f"rows{ending}"
+    frame = codes(160)
+    write(frame, str(path))
+    found, total = streaming.pieces(path, ["code", "whole"], rows=30, skip=skip)
+    parts = list(found)
+    assert total in (None, 160)
+    assert sum(map(len, parts)) == max(0, 160 - skip)
+    if parts:
+        got = pd.concat(parts)["whole"].to_numpy(dtype=float)
+        np.testing.assert_array_equal(got, frame["whole"].to_numpy()[skip:])

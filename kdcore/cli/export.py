@@ -18,32 +18,39 @@ __all__ = ["export_command"]
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["onnx", "c"]),
+    type=click.Choice(["onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite"]),
     required=True,
-    help="onnx: a graph from raw columns to predictions; c: one C99 file without dependencies.",
+    help="onnx: a graph from raw columns to predictions; onnx-int8: the same with weights of one "
+    "byte; c: one C99 file without dependencies; sklearn: a Pipeline as a skops file; treelite: "
+    "trees for the library of that name.",
 )
 @click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
 @click.option(
     "--rows",
     metavar="FILE",
-    help="Rows (at most 100) whose predictions become the self-test of a C file.",
+    help="Rows on which the file is compared with the bundle; for C (at most 100 of them) they "
+    "become its self-test.",
 )
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
 def export_command(
     bundle: str, kind: str, output: str, rows: str | None, force: bool, as_json: bool
 ) -> None:
-    """Write a saved student as an ONNX or a C file.
+    """Write a saved student in a form that needs no kdcore.
 
-    Which students can be written as C is in the column `exports` of `kd plugins`.
+    What each student can be written as stands under `exports` in `kd plugins --json`. Files that
+    can be run here are compared with the bundle, and refused where they differ; those of int8
+    differ by nature, and how much is told.
 
     \b
     Examples:
       kd export out/student.kd --format onnx -o student.onnx
       kd export out/student.kd --format c -o student.c --rows some.csv
     """
-    if rows is not None and kind != "c":
-        raise click.BadParameter("only a C file has a self-test.", param_hint="--rows")
+    if rows is not None and kind == "onnx":
+        raise click.BadParameter(
+            "an ONNX file is the bundle's own graph; it needs no rows.", param_hint="--rows"
+        )
     path = Path(output)
     if path.is_dir():
         raise KDError(f"the output '{path}' is a folder; name a file in it.")
@@ -51,8 +58,22 @@ def export_command(
         raise KDError(f"the output '{path}' exists; use --force to replace it.")
     from kdcore.exports import export
 
-    size = export(bundle, path, format=kind, rows=rows)
+    found = export(bundle, path, format=kind, rows=rows)
     if as_json:
-        echo_json({"bundle": bundle, "format": kind, "output": str(path), "size_bytes": size})
-    else:
-        click.echo(f"Wrote {path} ({size:,} bytes)")
+        echo_json(
+            {
+                "bundle": bundle,
+                "format": kind,
+                "output": str(path),
+                "files": list(found.files),
+                "size_bytes": found.size_bytes,
+                "parity": found.parity,
+            }
+        )
+        return
+    click.echo(f"Wrote {', '.join(found.files)} ({found.size_bytes:,} bytes)")
+    if found.parity is not None:
+        click.echo(
+            "Against the bundle: {flipped} changed decision(s) in {rows} rows, difference at most "
+            "{max_difference:.2g}, {mean_difference:.2g} on average".format(**found.parity)
+        )

@@ -65,7 +65,7 @@ def plugins_command(
     faulty = [p for p in plugins if p.status not in ("ok", "disabled")]
     shown = [p for p in plugins if show_all or p.name != BUILTIN or p in faulty]
     if as_json:
-        echo_json([asdict(plugin) for plugin in shown])
+        echo_json([{**asdict(p), "exports": _exports(registry, p)} for p in shown])
     else:
         _echo_table(shown)
         if not shown:
@@ -82,6 +82,13 @@ def plugins_command(
 
 
 plugins_command.add_command(new_command)
+
+
+def _exports(registry: Registry, plugin: PluginInfo) -> dict[str, list[str]]:
+    """The formats that each student of a plugin can be written to."""
+    names = [item.partition(": ")[2] for item in plugin.provides if item.startswith("student: ")]
+    known = registry.specs("student")
+    return {name: list(known[name].exports) for name in names if name in known}
 
 
 def _concerns(plugin: PluginInfo, kind: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,8 @@ def predict_command(bundle: str, data: str, output: str | None, force: bool, qui
     The result has a column `prediction` and, for classes, one column `proba_CLASS` each, in the
     order of the rows. Columns of DATA are matched by name; further ones are ignored. Large files
     are read piece by piece, so memory does not grow with them; a file of predictions appears when
-    it is whole.
+    it is whole. A run that was killed goes on where it was (each million rows are kept in a hidden
+    folder beside the output) when the same command is given again.
 
     \b
     Examples:
@@ -47,25 +49,38 @@ def predict_command(bundle: str, data: str, output: str | None, force: bool, qui
       kd predict student.kd new.csv > predictions.csv
     """
     target = None if output is None else _checked(Path(output), force)
+    from kdcore.resume import Parts
     from kdcore.runtime import load
     from kdcore.streaming import pieces, predictions, writer
 
     model = load(bundle)
-    frames, total = pieces(data, model.features)
-    unseen: dict[str, int] = {}
-    with (
-        _stdout() if target is None else writer(target) as append,
-        progress(show=not quiet and target is not None) as on_progress,
-    ):
-        done = 0
+    parts = None if target is None else Parts(target, bundle, data)
+    done = 0 if parts is None else parts.done
+    if done and not quiet:
+        click.echo(f"Note: going on after {done:,} rows that were predicted before.", err=True)
+    frames, total = pieces(data, model.features, skip=done)
+    unseen = Counter[str]()
+    with progress(show=not quiet and target is not None) as on_progress, ExitStack() as stack:
+        # Rows on stdout are gone once they are written, so there is nothing to resume.
+        append = stack.enter_context(_stdout()) if parts is None else None
         for frame in frames:
-            append(predictions(model, frame))
+            output_rows = predictions(model, frame)
+            new = {} if quiet else model.unseen(frame)
+            if parts is not None:
+                parts.append(output_rows, new)
+            elif append is not None:
+                append(output_rows)
+                unseen.update(new)
             done += len(frame)
-            if not quiet:
-                for column, count in model.unseen(frame).items():
-                    unseen[column] = unseen.get(column, 0) + count
             if on_progress is not None:
                 on_progress("predict", done, total)
+        if parts is not None and target is not None:
+            write = stack.enter_context(writer(target))
+            for output_rows in parts.frames():
+                write(output_rows)
+    if parts is not None:
+        unseen.update(parts.total_unseen())
+        parts.remove()
     for column, count in unseen.items():
         click.echo(
             f"Note: column {column!r} holds {count} value(s) that were not there in training.",

@@ -29,12 +29,26 @@ class StateMixin:
         """Name and bytes of the member that holds ``model_`` in a bundle; see `kdcore.native`."""
         return MEMBER, dump(self.model_)
 
+    def to_sklearn(self) -> tuple[bytes, Any]:
+        """A skops file of a Pipeline from raw columns, and that Pipeline."""
+        from sklearn.pipeline import Pipeline
 
-def dump(model: Any) -> bytes:
-    """A skops file of a fitted estimator; equal models give equal bytes."""
+        student: Any = self
+        pipeline = Pipeline([("encoder", student.encoder_), ("model", self._plain_model())])
+        return dump(pipeline, zipfile.ZIP_DEFLATED), pipeline
+
+    def _plain_model(self) -> Any:
+        """A scikit-learn model of encoded rows that predicts what the student does."""
+        return self.model_
+
+
+def dump(model: Any, compression: int = zipfile.ZIP_STORED) -> bytes:
+    """A skops file of a fitted estimator; equal models give equal bytes.
+
+    A bundle compresses its members itself.
+    """
     import skops.io
 
-    # The bundle compresses it together with the rest.
     written = skops.io.dumps(model, compression=zipfile.ZIP_STORED)
     with zipfile.ZipFile(io.BytesIO(written)) as archive:
         schema = json.loads(archive.read("schema.json"))
@@ -49,13 +63,13 @@ def dump(model: Any) -> bytes:
         if node.get("file") in arrays:
             node["file"] = names.setdefault(node["file"], f"{len(names)}.npy")
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
         told = json.dumps(schema, separators=(",", ":")).encode()
         for name, data in {
             **{new: arrays[old] for old, new in names.items()},
             "schema.json": told,
         }.items():
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, compression)
     return buffer.getvalue()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from kdcore import ClassifierStudent, RegressorStudent
 from kdcore.losses import Brier
@@ -149,6 +149,27 @@ class DecisionTreeStudentClassifier(_DecisionTree, ClassifierStudent):
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         return np.maximum(self.model_.predict(Z), 0.0)
+
+    def _plain_model(self) -> DecisionTreeClassifier:
+        """The same tree as a classifier: its outputs are class probabilities already."""
+        grown = self.model_.tree_
+        told = grown.__getstate__()
+        values = np.maximum(told["values"], 0.0).transpose(0, 2, 1)
+        told["values"] = np.ascontiguousarray(values / values.sum(axis=2, keepdims=True))
+        n_classes = len(self.classes_)
+        tree = type(grown)(grown.n_features, np.array([n_classes], dtype=np.intp), 1)
+        tree.__setstate__(told)
+        model = DecisionTreeClassifier(
+            max_depth=self.max_depth,
+            max_leaf_nodes=self.max_leaf_nodes,
+            min_samples_leaf=self.min_samples_leaf,
+            ccp_alpha=self.ccp_alpha,
+            random_state=self.random_state,
+        )
+        model.tree_, model.classes_, model.n_outputs_ = tree, self.classes_, 1
+        model.n_classes_, model.n_features_in_ = n_classes, grown.n_features
+        model.max_features_ = grown.n_features
+        return model
 
 
 class DecisionTreeStudentRegressor(_DecisionTree, RegressorStudent):

@@ -55,7 +55,7 @@ def kd_students() -> Iterable[StudentSpec]:
         tasks=_TASKS,
         uses_gradient=True,
         encoder="standard",
-        exports=("onnx",),
+        exports=("onnx", "onnx-int8", "c"),
         recipe=StudentRecipe(encoder="teacher_bins", augment=10, params={"early_stopping": False}),
     )
     yield StudentSpec(
@@ -65,7 +65,7 @@ def kd_students() -> Iterable[StudentSpec]:
         tasks=_TASKS,
         uses_gradient=True,
         encoder="ordinal",
-        exports=("onnx",),
+        exports=("onnx", "onnx-int8"),
         input="image",
         recipe=StudentRecipe(augment=5, params={"early_stopping": False}),
     )
