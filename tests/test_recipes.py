@@ -212,6 +212,28 @@ class TestChoosing:
         assert trial["gain"] > trial["se"] > 0
         assert trial["loss"] == pytest.approx(moves.trials[0]["loss"] - trial["gain"])
 
+    def test_a_rival_that_is_far_behind_is_spared_the_other_parts(self):
+        rows = prepare(table(600), target="label")
+        source = resolve_source(GaussianNB(), rows.table)
+        lessons = nested_lessons(source, rows, random_state=0, n_jobs=1, cache=None)
+        fits: list[float] = []
+
+        class Counting(SoftmaxStudent):
+            def fit_encoded(self, Z, targets, loss):
+                fits.append(self.penalty)
+                super().fit_encoded(Z, targets, loss)
+
+        base = Recipe(name="default", params={"penalty": 1.0})
+        near = Recipe(name="near", params={"penalty": 1.001})
+        far = Recipe(name="far", params={"penalty": 1e9})
+        one = dataclasses.replace(student(), estimator=Counting())
+        choice = choose(one, lessons, [base, far, near], {"None": {}})
+        assert choice.recipe is base
+        assert [fits.count(p) for p in (1.0, 1e9, 1.001)] == [5, 2, 5]
+        behind = choice.trials[1]
+        assert behind["gain"] < -2 * behind["se"]
+        assert behind["loss"] == pytest.approx(choice.trials[0]["loss"] - behind["gain"])
+
     def test_a_teacher_that_knows_nothing_is_not_followed(self):
         result = kdcore.distill(
             table(600, noise=0.1), target="label", teacher=Ignorant(), student=SoftmaxStudent()
