@@ -33,11 +33,17 @@ class Choice:
         over it with its standard error ``se``; empty when nothing was compared.
     moved : bool
         Whether another than the default won.
+    reason : str
+        Why, where it is not the loss that the trials tell.
+    losses : list of arrays
+        Of each recipe, on held-out rows.
     """
 
     recipe: Recipe
     trials: list[dict[str, Any]] = field(default_factory=list)
     moved: bool = False
+    reason: str = ""
+    losses: list[np.ndarray] = field(default_factory=list, repr=False, compare=False)
 
 
 def choose(
@@ -88,7 +94,8 @@ def choose(
             if i in racing and gain > error and gain > largest:
                 best, largest = i, gain
         trials.append(trial)
-    return Choice(recipes[best], trials, moved=best > 0)
+    rows = [np.concatenate(own) for own in losses]
+    return Choice(recipes[best], trials, moved=best > 0, losses=rows)
 
 
 def _over(
