@@ -33,11 +33,17 @@ class Choice:
         over it with its standard error ``se``; empty when nothing was compared.
     moved : bool
         Whether another than the default won.
+    reason : str
+        Why, where it is not the loss that the trials tell.
+    losses : list of arrays
+        Of each recipe, on held-out rows.
     """
 
     recipe: Recipe
     trials: list[dict[str, Any]] = field(default_factory=list)
     moved: bool = False
+    reason: str = ""
+    losses: list[np.ndarray] = field(default_factory=list, repr=False, compare=False)
 
 
 def choose(
@@ -51,7 +57,8 @@ def choose(
     """Compare recipes on held-out parts of the training rows.
 
     The first recipe stays unless another one's loss is smaller by more than one standard error
-    of the difference, row by row: with few rows the smallest loss is often luck.
+    of the difference, row by row: with few rows the smallest loss is often luck. A rival that is
+    behind by more than two standard errors on two lessons is spared the others.
 
     Parameters
     ----------
@@ -65,28 +72,46 @@ def choose(
     most_cells : int, default=32000000
         Of each fit; see `kdcore.row_limit`.
     """
-    losses = [
-        np.concatenate(
-            [
-                held_losses(
-                    fit_student(student, lesson, r, params[str(r.encoder)], most_cells=most_cells),
-                    lesson,
-                )
-                for lesson in lessons
-            ]
-        )
-        for r in recipes
-    ]
-    weight = np.concatenate([lesson.data.held.weight for lesson in lessons])
-    weight = weight / weight.sum()
+    losses: list[list[np.ndarray]] = [[] for _ in recipes]
+    weights: list[np.ndarray] = []
+    racing = set(range(len(recipes)))
+    for lesson in lessons:
+        weights.append(np.asarray(lesson.data.held.weight))
+        for i in sorted(racing):
+            r = recipes[i]
+            model = fit_student(student, lesson, r, params[str(r.encoder)], most_cells=most_cells)
+            losses[i].append(held_losses(model, lesson))
+        if len(weights) > 1:
+            racing -= {i for i in racing if i and _hopeless(losses[0], losses[i], weights)}
     trials: list[dict[str, Any]] = []
     best, largest = 0, 0.0
     for i, (recipe, own) in enumerate(zip(recipes, losses, strict=True)):
-        trial: dict[str, Any] = {"name": recipe.name, "loss": float(weight @ own)}
+        gain, error, loss = _over(losses[0], own, weights)
+        trial: dict[str, Any] = {"name": recipe.name, "loss": loss}
         if i:
-            gain, error = paired_gain(losses[0], own, weight)
-            trial |= {"gain": gain, "se": error}
-            if gain > error and gain > largest:
+            # One that was spared some lessons is told as if it had gained the same there.
+            trial |= {"loss": trials[0]["loss"] - gain, "gain": gain, "se": error}
+            if i in racing and gain > error and gain > largest:
                 best, largest = i, gain
         trials.append(trial)
-    return Choice(recipes[best], trials, moved=best > 0)
+    rows = [np.concatenate(own) for own in losses]
+    return Choice(recipes[best], trials, moved=best > 0, losses=rows)
+
+
+def _over(
+    base: Sequence[np.ndarray], own: Sequence[np.ndarray], weights: Sequence[np.ndarray]
+) -> tuple[float, float, float]:
+    """Gain over the default with its standard error, and loss, on the lessons of a rival."""
+    part = slice(len(own))
+    weight = np.concatenate(weights[part])
+    weight = weight / weight.sum()
+    losses = np.concatenate(own)
+    gain, error = paired_gain(np.concatenate(base[part]), losses, weight)
+    return gain, error, float(weight @ losses)
+
+
+def _hopeless(
+    base: Sequence[np.ndarray], own: Sequence[np.ndarray], weights: Sequence[np.ndarray]
+) -> bool:
+    gain, error, _ = _over(base, own, weights)
+    return gain < -2 * error

@@ -80,7 +80,7 @@ def default_recipe(
         Raw columns of the table; above 100 each student keeps its own encoder, since bins of so
         many columns would be thousands.
     n_rows : int, default=0
-        Training rows; with 60,000 there are enough, and none are made unless asked for.
+        Training rows; as they near 60,000, fewer rows are made, and then none, unless asked for.
     can_be_asked : bool
         Whether the teacher can label other rows than those of the table.
     unlabeled : bool
@@ -107,7 +107,8 @@ def default_recipe(
     if own is not None and "encoder" not in student.given and n_columns <= _MOST_BINNED:
         recipe = replace(recipe, encoder=own.encoder)
     if own is not None and can_be_asked and not unlabeled and n_rows < _ENOUGH_ROWS:
-        recipe = replace(recipe, augment=own.augment)
+        most = _ENOUGH_ROWS // max(n_rows, 1)
+        recipe = replace(recipe, augment=min(own.augment, most))
     if encoder is not None:
         recipe = replace(recipe, encoder=encoder)
     if str(recipe.encoder) == str(student.estimator.encoder):
@@ -179,7 +180,7 @@ def split_augment(augment: Any) -> tuple[Any, int]:
 
 
 _DEFAULT_ROWS = 10
-#: Real rows beyond which synthetic ones would be the fewer.
+#: Most synthetic rows that are made unasked, and real ones beyond which these would be the fewer.
 _ENOUGH_ROWS = 60_000
 _MOST_BINNED = 100
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Lesson", "fit_student", "soft_targets"]
 
-#: Most synthetic rows, so that time and memory stay bounded on large tables, which have real rows.
-_MOST_SYNTHETIC = 60_000
+#: Most synthetic rows, whoever asks for them, so that time and memory stay bounded.
+_MOST_SYNTHETIC = 250_000
 
 
 @dataclass(eq=False)
@@ -116,7 +116,14 @@ class Lesson:
         """How many synthetic rows a recipe makes."""
         if not recipe.teacher:
             return 0
-        return min(recipe.augment * len(self.data.train), _MOST_SYNTHETIC)
+        wanted = recipe.augment * len(self.data.train)
+        if wanted > _MOST_SYNTHETIC:
+            note = (
+                f"{recipe.augment} synthetic rows for each training row would be {wanted:,}; "
+                f"{_MOST_SYNTHETIC:,} were made, the most that are."
+            )
+            self.told += [note] if note not in self.told else []
+        return min(wanted, _MOST_SYNTHETIC)
 
     def quality(self, recipe: Recipe) -> dict[str, Any] | None:
         """How like the training rows a recipe's synthetic rows are; None where there are none.

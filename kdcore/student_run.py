@@ -365,5 +365,5 @@ def _method(method: Any) -> str:
 
 def _structure(encoder: Any) -> str | None:
     """Whose trees an encoder has borrowed from."""
-    structure = getattr(encoder, "structure_", None)
-    return None if structure is None else structure.source
+    source = getattr(encoder, "source_", "none")
+    return None if source == "none" else str(source)

@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kdcore.chooser import Choice, choose
 from kdcore.clock import Clock
+from kdcore.evaluation import paired_gain, row_losses
 from kdcore.nested import can_be_nested, nested_count, part_of
 from kdcore.recipe import Recipe, default_recipe, plain_recipe, rivals
 from kdcore.recipe_fit import fit_student
@@ -28,6 +31,8 @@ __all__ = ["Taught", "plain_student", "teach"]
 _FEWEST_ROWS = 50
 #: Below so many rows only the largest differences can be told.
 _FEW_ROWS = 2000
+#: Standard errors by which a student must be ahead of its teacher to be left alone.
+_CLEAR = 2.0
 #: Encoded cells that are enough to see whether soft labels do harm.
 _BRAKE_CELLS = MOST_CELLS // 4
 
@@ -184,7 +189,7 @@ def teach(
     if choice.moved:
         distilled = fit(choice.recipe)
         clock.lap("fit")
-        notes.append(_moved(choice))
+        notes.append(choice.reason or _moved(choice))
     if selection is not None:
         selection.mark(distilled)
     notes += lesson.told
@@ -246,6 +251,7 @@ def _chosen(
     run, train = lesson.run, lesson.data.train
     # Who sets the teacher's share or the loss by hand wants to see what these do.
     by_hand = not student.given.isdisjoint(("alpha", "temperature", "loss"))
+    by_hand = by_hand or wishes.label_correction is not None
     method = lesson.method(recipe) if recipe.augment else ""
     others = [
         other
@@ -267,7 +273,34 @@ def _chosen(
         return Choice(recipe)
     soft = replace(recipe, name="soft labels", augment=0, params={})
     choice = choose(student, [part], [soft, *alone], params, most_cells=_BRAKE_CELLS)
-    return choice if choice.moved else replace(choice, recipe=recipe)
+    return choice if choice.moved else _ahead_of_teacher(choice, lesson, part, recipe, alone)
+
+
+def _ahead_of_teacher(
+    choice: Choice, lesson: Lesson, part: Lesson, recipe: Recipe, alone: list[Recipe]
+) -> Choice:
+    """Labels alone, where they beat the teacher itself; else the default.
+
+    Soft labels of the training rows are mixed with true ones, and do little harm even then, but
+    synthetic rows, of which the brake knows nothing, have the teacher's label only.
+    """
+    held = part.data.held
+    weight = np.asarray(held.weight) / np.sum(held.weight)
+    assert part.run.held is not None
+    teacher = row_losses(lesson.calibration(part.run.held), held.y, held.classes)
+    losses = choice.losses[1:]
+    best = min(range(len(losses)), key=lambda i: float(weight @ losses[i]))
+    gain, error = paired_gain(teacher, losses[best], weight)
+    if gain <= _CLEAR * error:
+        return replace(choice, recipe=recipe)
+    return replace(
+        choice,
+        recipe=alone[best],
+        moved=True,
+        reason=f"on held-out training rows the student of labels alone is ahead of the teacher (a "
+        f"loss of {weight @ losses[best]:.4g} against {weight @ teacher:.4g}), which has nothing "
+        "to teach it; labels alone were used.",
+    )
 
 
 def _moved(choice: Choice) -> str:

@@ -19,7 +19,7 @@ from small_models import Memory, SoftmaxStudent, TreeStudent
 import kdcore
 from kdcore import KDError, StudentRecipe, StudentSpec, TeacherSpec
 from kdcore.calibration import Calibration, fit_temperature
-from kdcore.chooser import choose
+from kdcore.chooser import Choice, choose
 from kdcore.errors import SpecError
 from kdcore.nested import can_be_nested, nested_lessons, part_of
 from kdcore.recipe import Recipe, plain_recipe
@@ -29,7 +29,7 @@ from kdcore.sources import resolve_source
 from kdcore.splits import prepare
 from kdcore.targets import softmax
 from kdcore.teacher_run import run_teacher
-from kdcore.teaching import plain_student, teach
+from kdcore.teaching import _ahead_of_teacher, plain_student, teach
 from kdcore.tuning import tuned
 from kdcore.wishes import Wishes
 
@@ -212,6 +212,28 @@ class TestChoosing:
         assert trial["gain"] > trial["se"] > 0
         assert trial["loss"] == pytest.approx(moves.trials[0]["loss"] - trial["gain"])
 
+    def test_a_rival_that_is_far_behind_is_spared_the_other_parts(self):
+        rows = prepare(table(600), target="label")
+        source = resolve_source(GaussianNB(), rows.table)
+        lessons = nested_lessons(source, rows, random_state=0, n_jobs=1, cache=None)
+        fits: list[float] = []
+
+        class Counting(SoftmaxStudent):
+            def fit_encoded(self, Z, targets, loss):
+                fits.append(self.penalty)
+                super().fit_encoded(Z, targets, loss)
+
+        base = Recipe(name="default", params={"penalty": 1.0})
+        near = Recipe(name="near", params={"penalty": 1.001})
+        far = Recipe(name="far", params={"penalty": 1e9})
+        one = dataclasses.replace(student(), estimator=Counting())
+        choice = choose(one, lessons, [base, far, near], {"None": {}})
+        assert choice.recipe is base
+        assert [fits.count(p) for p in (1.0, 1e9, 1.001)] == [5, 2, 5]
+        behind = choice.trials[1]
+        assert behind["gain"] < -2 * behind["se"]
+        assert behind["loss"] == pytest.approx(choice.trials[0]["loss"] - behind["gain"])
+
     def test_a_teacher_that_knows_nothing_is_not_followed(self):
         result = kdcore.distill(
             table(600, noise=0.1), target="label", teacher=Ignorant(), student=SoftmaxStudent()
@@ -221,6 +243,40 @@ class TestChoosing:
         assert result.report.verdict["choice"] == "plain"
         assert result.report.verdict["gain"] == 0
         assert any("held-out training rows" in note for note in result.report.notes)
+
+    def test_a_student_that_is_ahead_of_its_teacher_gets_no_synthetic_rows_from_it(self):
+        """Soft labels mixed with true ones passed the brake; made rows then spoiled the student."""
+        data = table(2000).drop(columns="city")
+        data["label"] = np.where(data["a"] + data["b"] > 0, "yes", "no")
+        result = kdcore.distill(
+            data,
+            target="label",
+            teacher=RandomForestClassifier(3, max_depth=1, random_state=0),
+            student=SoftmaxStudent(),
+            recipe="fast",
+            augment=10,
+        )
+        report = result.report
+        assert report.recipe["alpha"] == 0
+        assert report.rows["augmented"] == 0
+        assert report.student["metrics"] == report.plain["metrics"]
+        assert any("held-out training rows" in note for note in report.notes)
+
+    @pytest.mark.parametrize(("loss", "left_alone"), [(0.05, True), (1.0, False)])
+    def test_labels_alone_are_kept_where_they_beat_the_teacher_and_only_there(
+        self, loss, left_alone
+    ):
+        """The brake saw a tie with soft labels of few rows, and synthetic rows did the harm."""
+        lesson = lesson_of(RandomForestClassifier(3, max_depth=1, random_state=0),
+                           table(600).drop(columns="city"))  # fmt: skip
+        part = part_of(lesson, 0)
+        tie = [np.full(len(part.data.held), loss)] * 2
+        base, alone = Recipe(name="default", augment=10), plain_recipe()
+        tied = Choice(Recipe(name="soft labels"), [{"name": "soft labels"}], losses=tie)
+        choice = _ahead_of_teacher(tied, lesson, part, base, [alone])
+        assert choice.recipe is (alone if left_alone else base)
+        assert choice.moved == left_alone
+        assert ("ahead of the teacher" in choice.reason) == left_alone
 
     def test_fast_never_fits_more_teachers_than_the_labels_need(self):
         COUNTS.clear()

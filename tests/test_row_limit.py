@@ -12,7 +12,7 @@ from small_models import SoftmaxStudent
 
 from kdcore import SoftTargets
 from kdcore.encoders import make_encoder
-from kdcore.recipe import default_recipe, plain_recipe
+from kdcore.recipe import Recipe, default_recipe, plain_recipe
 from kdcore.recipe_fit import Lesson, fit_student
 from kdcore.resolve import Resolved
 from kdcore.row_limit import affordable_rows
@@ -83,9 +83,23 @@ def test_the_report_is_told_once_and_the_student_still_learns():
     assert model.predict_proba(rows.held.X)[:, 1][rows.held.X["a"] > 1].mean() > 0.7
 
 
-@pytest.mark.parametrize(("n", "made"), [(59_999, 10), (60_000, 0)])
+@pytest.mark.parametrize(("n", "made"), [(4_000, 10), (20_000, 3), (59_999, 1), (60_000, 0)])
 def test_tables_with_rows_enough_get_no_synthetic_ones_unless_asked_for(n, made):
     student = Resolved("softmax", SoftmaxStudent(), recipe=StudentRecipe(augment=10))
     options = {"mode": "fast", "n_columns": 5, "can_be_asked": True, "unlabeled": False}
     assert default_recipe(student, n_rows=n, **options).augment == made
     assert default_recipe(student, n_rows=n, augment=3, **options).augment == 3
+
+
+def test_a_wish_for_more_rows_than_are_made_is_answered_in_words():
+    X, targets = table(300)
+    rows = prepare(X.drop(columns="city").assign(label=targets.labels.astype(str)), target="label")
+    source = resolve_source(GaussianNB(), rows.table)
+    run = run_teacher(source, rows.train, rows.held, folds=2, random_state=0, n_jobs=1)
+    lesson = Lesson(rows, run, 0)
+    assert lesson.augmented(Recipe(name="x", augment=1000)) == 225_000
+    assert not lesson.told
+    for _ in range(2):
+        assert lesson.augmented(Recipe(name="x", augment=2000)) == 250_000
+    assert len(lesson.told) == 1
+    assert "450,000; 250,000 were made" in lesson.told[0]

@@ -303,7 +303,14 @@ class TestTheParameters:
             (["--alpha", "nan"], "alpha=nan"),
             (["--alpha", "-0.1"], "alpha=-0.1"),
             (["--temperature", "0"], "temperature=0.0"),
+            (["--temperature", "-1"], "temperature=-1.0"),
             (["--temperature", "inf"], "temperature=inf"),
+            (["--time-limit", "0"], "time_limit=0.0"),
+            (["--augment", "cart:many"], "augment='cart:many'"),
+            (["--augment", "-3"], "'-3'"),
+            (["--label-correction", "doa"], "Did you mean 'dao'"),
+            (["--label-correction", "dao:error=-1"], "error=-1.0"),
+            (["--label-correction", "dao", "--alpha", "0"], "alpha=0"),
             (["--temperature", "2"], "temperature=2"),  # a tree is fitted to plain targets
             (["--test-size", "1.5"], "test_size=1.5"),
             (["--test-size", "0.001"], "test_size=0.001"),
@@ -317,6 +324,23 @@ class TestTheParameters:
     )
     def test_a_value_that_cannot_be_used_is_named(self, capsys, arguments, what):
         assert what in refused(capsys, *distill(*arguments))
+
+    def test_a_loss_of_many_classes_names_those_that_two_can_use(self, capsys):
+        write(frame())
+        arguments = ["distill", "data.csv", "-t", "label", "--student", "logistic_regression"]
+        err = refused(capsys, *arguments, "--loss", "dkd")
+        assert "'dkd'" in err
+        assert "kl, label_smoothing, logit_mse" in err
+
+    @pytest.mark.parametrize("augment", [(), ("--augment", "5"), ("--augment", "smote")])
+    def test_a_table_of_one_row_for_each_class_is_refused_however_it_is_augmented(
+        self, capsys, augment
+    ):
+        write(frame(6).assign(label=list("uvwxyz")))
+        assert "one row" in refused(capsys, *distill(*augment))
+        write(frame(6).assign(label=list("uvwxyz")), "test.csv")
+        err = refused(capsys, *distill("--test", "test.csv", *augment))
+        assert "each of the 6 classes has a single row" in err
 
     def test_more_folds_than_rows_of_the_rarest_class(self, capsys):
         table = frame()

@@ -41,7 +41,7 @@ MORE = {
     "": "parity seed notes selection deploy origin pictures",
     "teacher": "cached weights",
     "plain": "fidelity fit_seconds",
-    "recipe": "name rows rows_quality calibration structure params trials",
+    "recipe": "name rows rows_quality calibration structure params trials label_correction",
     "verdict": "reason over_encoded compile_teacher",
     "seconds": "read select tune validate fit_plain evaluate bundle latency",
 }
@@ -57,6 +57,7 @@ NULLS = (
     "recipe.rows",
     "recipe.rows_quality",
     "recipe.structure",
+    "recipe.label_correction",
     "recipe.selector",
     "recipe.max_features",
     "verdict.over_encoded",
@@ -507,6 +508,29 @@ def test_columns_may_have_any_names_and_categories_any_text(capsys):
     out, err = run(capsys, "predict", "out/student.kd", "data.csv")
     assert err == ""
     assert out.count("\n") == 241
+
+
+def test_too_short_a_time_limit_says_what_was_left_out(capsys):
+    mixed("binary").to_csv("data.csv", index=False)
+    arguments = ["data.csv", "-t", "target", "--student", "decision_tree", "--json"]
+    quick = ["--teacher-param", "n_estimators=20", "--no-cache", "--time-limit", "0.01"]
+    out, err = run(capsys, "distill", *arguments, *quick)
+    result = strict_json(out)
+    assert result["rows"]["augmented"] == 0
+    assert result["recipe"]["trials"] == []
+    assert "time limit of 0.01 s was used up by the teacher's labels" in err
+    assert "without synthetic rows, tuning or validation" in err
+
+
+def test_a_teacher_without_trees_lends_its_soft_labels_and_the_report_says_so(capsys):
+    table = mixed("binary")
+    table.to_csv("data.csv", index=False)
+    proba = pd.DataFrame({"p": (table["target"] == table["target"].max()) * 0.8 + 0.1})
+    pd.DataFrame({"no": 1 - proba["p"], "yes": proba["p"]}).to_csv("proba.csv", index=False)
+    arguments = ["data.csv", "-t", "target", "--student", "logistic_regression"]
+    out, _ = run(capsys, "distill", *arguments, "--teacher-proba", "proba.csv",
+                 "--encoder", "teacher_bins:pairs=3", "--recipe", "fast")  # fmt: skip
+    assert "encoder teacher_bins:pairs=3 (structure: surrogate)" in out
 
 
 def test_columns_without_any_value_or_any_difference_are_no_obstacle(capsys):

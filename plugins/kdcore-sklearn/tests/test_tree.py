@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.tree import DecisionTreeClassifier
 
-from kdcore import SoftTargets
 from kdcore.bundle import pack
 from kdcore.errors import ParameterError
 from kdcore.testing import tiny_data, tiny_targets
@@ -45,42 +44,6 @@ def test_with_labels_alone_it_grows_the_gini_tree(task, leaves):
     assert (ours.feature == theirs.feature).all()
     np.testing.assert_allclose(ours.threshold, theirs.threshold)
     np.testing.assert_allclose(student.predict_proba(data.X), gini.predict_proba(X), atol=1e-12)
-
-
-@pytest.mark.parametrize("loss", [None, "brier"])
-def test_every_node_holds_the_mean_of_its_rows_soft_labels(loss):
-    """Whatever guides the splits, a leaf must say what the teacher says of its rows."""
-    rng = np.random.default_rng(0)
-    X, weight = rng.normal(size=(500, 3)), rng.random(500) + 0.1
-    P = rng.dirichlet(np.ones(4) * 0.3, size=500)
-    classes = np.arange(4)
-    targets = SoftTargets(labels=P.argmax(axis=1), teacher=P, sample_weight=weight, classes=classes)
-    student = DecisionTreeStudentClassifier(max_leaf_nodes=12, shrinkage=0.0, alpha=0.6, loss=loss)
-    student.fit(X, targets)
-    tree, mix = student.model_.tree_, targets.blended(0.6)
-    inside = student.model_.decision_path(X.astype(np.float32)).toarray().astype(bool)
-    for node in range(tree.node_count):
-        rows = inside[:, node]
-        wanted = np.average(mix[rows], axis=0, weights=weight[rows])
-        np.testing.assert_allclose(tree.value[node, :, 0], wanted, atol=1e-9)
-
-
-def test_splits_follow_the_metric_that_is_asked_for():
-    """Small probabilities matter to the log loss and hardly to the squared error."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(20_000, 4))
-    z = 2 * X[:, 0] + np.where(X[:, 1] > 0, 1.5, -1.5) * (X[:, 2] > 0) - 3
-    p = 1 / (1 + np.exp(-z))
-    P = np.column_stack([1 - p, p])
-    targets = SoftTargets(labels=np.full(len(P), -1), teacher=P, classes=np.arange(2))
-    scores = {}
-    for loss in ("kl", "brier"):
-        student = DecisionTreeStudentClassifier(max_leaf_nodes=16, loss=loss).fit(X, targets)
-        q = student.predict_proba(X)
-        kl, brier = (P * np.log(P / q)).sum(axis=1).mean(), ((P - q) ** 2).sum(axis=1).mean()
-        scores[loss] = kl, brier
-    assert scores["kl"][0] < 0.95 * scores["brier"][0]
-    assert scores["brier"][1] <= scores["kl"][1]
 
 
 @pytest.mark.parametrize("task", ["multiclass", "regression"])

@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from kdcore import ClassifierStudent, RegressorStudent
-from kdcore.losses import Brier
 from kdcore.parameters import number, require, seed, whole
 from kdcore_sklearn.state import StateMixin
 
@@ -66,10 +65,7 @@ class _DecisionTree(StateMixin):
             random_state=seed,
         )
 
-    def _grow(
-        self, Z: np.ndarray, y: np.ndarray, weight: Any, guide: np.ndarray | None = None
-    ) -> DecisionTreeRegressor:
-        """A tree whose nodes hold means of ``y``, with the splits that suit ``guide`` best."""
+    def _grow(self, Z: np.ndarray, y: np.ndarray, weight: Any) -> DecisionTreeRegressor:
         tree = DecisionTreeRegressor(
             max_depth=self.max_depth,
             max_leaf_nodes=self.max_leaf_nodes,
@@ -77,9 +73,7 @@ class _DecisionTree(StateMixin):
             ccp_alpha=self.ccp_alpha,
             random_state=self.random_state,
         )
-        tree.fit(Z, y if guide is None else guide, sample_weight=weight)
-        if guide is not None:
-            _hold_means(tree, Z, y, np.asarray(weight))
+        tree.fit(Z, y, sample_weight=weight)
         _shrink(tree.tree_, self.shrinkage)
         return tree
 
@@ -110,13 +104,10 @@ class _DecisionTree(StateMixin):
 
 
 class DecisionTreeStudentClassifier(_DecisionTree, ClassifierStudent):
-    """A tree whose leaves hold class probabilities: means of the soft labels of their rows.
+    """A tree whose leaves hold class probabilities, fitted by squared error to soft labels.
 
     It is one multi-output regression tree on the simplex, so that the probabilities of a row sum
-    to 1. Splits lessen the squared error of the square roots of the probabilities (the Hellinger
-    distance), which follows the KL divergence where probabilities are small, as their own squared
-    error does not; ``loss="brier"`` takes the latter. With labels alone both are the Gini
-    criterion.
+    to 1. With labels alone it is the tree that the Gini criterion grows.
 
     Parameters
     ----------
@@ -143,9 +134,7 @@ class DecisionTreeStudentClassifier(_DecisionTree, ClassifierStudent):
     """
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
-        mix = loss.blend(targets)
-        guide = None if targets.teacher is None or isinstance(loss, Brier) else np.sqrt(mix)
-        self.model_ = self._grow(Z, mix, targets.sample_weight, guide)
+        self.model_ = self._grow(Z, loss.blend(targets), targets.sample_weight)
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
         return np.maximum(self.model_.predict(Z), 0.0)
@@ -208,20 +197,6 @@ def _rows_or_share(value: Any) -> str | None:
     if whole(1)(value) is None or (isinstance(value, float) and 0 < value < 1):
         return None
     return "be a whole number of rows of at least 1, or a share between 0 and 1"
-
-
-def _hold_means(tree: DecisionTreeRegressor, Z: np.ndarray, y: np.ndarray, w: np.ndarray) -> None:
-    """Put the mean of ``y`` (n, K) of its rows into each node of a fitted tree, in place."""
-    inner = tree.tree_
-    leaf = inner.apply(np.ascontiguousarray(Z, dtype=np.float32))
-    mass = np.bincount(leaf, w, minlength=inner.node_count)
-    sums = np.stack([np.bincount(leaf, w * c, minlength=inner.node_count) for c in y.T], axis=1)
-    # Children come after their parents.
-    for node in np.flatnonzero(inner.children_left >= 0)[::-1]:
-        for child in (inner.children_left[node], inner.children_right[node]):
-            mass[node] += mass[child]
-            sums[node] += sums[child]
-    inner.value[:, :, 0] = sums / mass[:, None]
 
 
 def _shrink(tree: Any, strength: float) -> None:
