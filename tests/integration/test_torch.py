@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pandas as pd
 import pytest
@@ -60,3 +64,32 @@ def test_columns_that_are_no_picture_are_refused_in_one_line(digits, capsys):
     assert out == ""
     assert len(err.strip().splitlines()) == 1
     assert "img_size: 63 columns with input_channels=1 are no square picture" in err
+
+
+SLOW = """
+import pathlib
+from torch import nn
+
+def network(n_inputs, n_outputs):
+    pathlib.Path("training").touch()
+    return nn.Sequential(nn.Linear(n_inputs, 64), nn.ReLU(), nn.Linear(64, n_outputs))
+"""
+
+
+def test_ctrl_c_in_training_leaves_no_half_written_file(digits, tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kdcore", "distill", "digits.csv", "-t", "target", "--teacher",
+         "random_forest", "--teacher-param", "n_estimators=10", "--student", "pytorch_mlp",
+         "--student-param", "module=slow:network", "--student-param", "max_iter=1000000",
+         "--recipe", "plain", "--folds", "2", "-o", "out"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "training").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
