@@ -55,7 +55,7 @@ class BatchTargets:
         if self._weight_key is not None:
             key, like = self._weight_key
             shares = whole.sample_weight / np.repeat(weights, sizes)
-            known[key] = (torch.from_numpy(shares).to(like),)
+            known[key] = (torch.from_numpy(shares).to(like.dtype).to(like.device),)
         for key, constants in known.items():
             split = [[None] * len(parts) if c is None else c.split(sizes) for c in constants]
             for part, values in zip(parts, zip(*split, strict=True), strict=True):
