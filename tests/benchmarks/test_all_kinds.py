@@ -24,7 +24,7 @@ ROWS = int(os.environ.get("KD_BENCH_ROWS", "1500"))
 TEACHER_PARAMS = {
     "xgboost": {"n_estimators": 60},
     "lightgbm": {"n_estimators": 60},
-    "catboost": {"n_estimators": 60},
+    "catboost": {"iterations": 60},
     "random_forest": {"n_estimators": 60},
     "pytorch_cnn": {"max_iter": 300, "channels": (16, 32)},
     "pytorch_mlp": {"max_iter": 600},
