@@ -46,7 +46,8 @@ def as_frame(X: Any, names: Sequence[str] | None = None) -> pd.DataFrame:
                 f"expected a table with two dimensions, got an array of shape {array.shape}."
             )
         columns = list(names) if names is not None else [f"x{i}" for i in range(array.shape[1])]
-        frame = pd.DataFrame(array, columns=columns)
+        # Nobody writes to the frame, and a large table should not be held twice.
+        frame = pd.DataFrame(array, columns=columns, copy=False)
         if array.dtype == object:
             frame = frame.infer_objects()
     if not all(isinstance(c, str) for c in frame.columns):

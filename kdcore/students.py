@@ -120,7 +120,11 @@ class Student(BaseEstimator):
         # With alpha = 0 nothing may come from the teacher, the order of categories included.
         ignored = loss.alpha == 0 and not targets.unlabeled.any()
         guide = targets.plain() if ignored else targets
-        encoder.fit(frame[self.selected_features_], guide, targets.sample_weight)
+        # Choosing columns of a frame copies them, all of them too.
+        whole = len(self.selected_features_) == len(self._all_features)
+        read = frame if whole else frame[self.selected_features_]
+        encoder.fit(read, guide, targets.sample_weight)
+        del read
         self.encoder_ = encoder
         prepare = getattr(loss, "prepared", None)
         ready = loss if prepare is None else prepare(targets)

@@ -45,9 +45,10 @@ def main(root: Path, dist: Path) -> None:
     run(kd, "--version")
     run(kd, "plugins", "--check")
     demo, out = ["sklearn:breast_cancer", "--target", "target"], dist.parent / "demo"
-    models = ["--teacher", "xgboost", "--student", "decision_tree"]
-    run(kd, "distill", *demo, *models, "--folds", "2", "--output", out, "--force")
-    run(kd, "predict", out / "student.kd", demo[0], "--output", out / "rows.csv", "--force")
+    for teacher, student in (("xgboost", "decision_tree"), ("pytorch_mlp", "pytorch_mlp")):
+        models = ["--teacher", teacher, "--student", student, "--recipe", "plain"]
+        run(kd, "distill", *demo, *models, "--folds", "2", "--output", out, "--force")
+        run(kd, "predict", out / "student.kd", demo[0], "--output", out / "rows.csv", "--force")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def data():
 
 
 @pytest.mark.parametrize(
-    "encoder", ["standard", "ordinal", "quantile", "ple", "spline", "teacher_bins:pairs=3"]
+    "encoder", ["standard", "none", "ordinal", "quantile", "ple", "spline", "teacher_bins:pairs=3"]
 )
 def test_every_encoder_reads_numbers_gaps_and_texts_in_c_as_in_onnx(tmp_path, data, encoder):
     odd = {"Lima": 'Sã"o\\Paulo??/'}

@@ -22,6 +22,7 @@ from kdcore.encoders import (
     SplineEncoder,
     StandardEncoder,
     TeacherBinsEncoder,
+    UntouchedEncoder,
     make_encoder,
     raw_importances,
 )
@@ -36,6 +37,7 @@ ENCODERS = (
     PiecewiseLinearEncoder,
     SplineEncoder,
     TeacherBinsEncoder,
+    UntouchedEncoder,
 )
 
 

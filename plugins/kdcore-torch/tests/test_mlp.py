@@ -206,6 +206,9 @@ def test_importances_find_the_columns_that_matter():
         ({"on_step": 3}, "on_step=3 must be callable"),
         ({"n_jobs": 0}, "n_jobs=0 must be a whole number other than 0"),
         ({"device": "abacus"}, "device='abacus' is not available here; use one of auto"),
+        ({"batch_size": 500}, r"batch_size=500 is larger than the \d+ different rows to train on"),
+        ({"batch_size": 1, "batch_norm": True}, "batch_norm needs two rows in each batch, but"),
+        ({"keep_on_interrupt": "yes"}, "keep_on_interrupt='yes' must be True or False"),
         ({"device": "cuda:99"}, "device='cuda:99' is not available here"),
     ],
     ids=str,
@@ -216,10 +219,30 @@ def test_a_wrong_parameter_is_refused_by_its_name(params, message):
         TorchMLPClassifier(**params).fit(data.X, data.y)
 
 
-def test_a_training_that_explodes_says_what_to_lower():
+def test_a_training_that_explodes_says_where_and_what_to_lower():
     data = tiny_data("regression", content="numbers")
-    with pytest.raises(FitError, match="lower learning_rate_init"):
+    told = r"the loss is (nan|inf) at step \d+ of 50; lower learning_rate_init \(now 1e\+30\)"
+    with pytest.raises(FitError, match=told) as caught:
         TorchMLPRegressor(learning_rate_init=1e30, max_iter=50, l2=0.0).fit(data.X, data.y)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_a_gpu_that_is_not_there_is_refused_in_one_line(device):
+    data = tiny_data("binary")
+    told = f"device='{device}' is not available here; use one of auto, "
+    with pytest.raises(ParameterError, match=told) as caught:
+        TorchMLPClassifier(device=device).fit(data.X, data.y)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_loss_that_changes_on_the_way_trains_a_network():
+    """Annealing is made for networks: first the teacher, then the labels."""
+    data, fresh = tiny_data("multiclass", n_rows=300), tiny_data("multiclass", seed=1)
+    student = TorchMLPClassifier(loss="annealing", max_iter=600)
+    student.fit(data.X, tiny_targets(data))
+    assert student.score(fresh.X, fresh.y) > 0.7
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from kdcore_torch.rows import chunks
+
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
 
@@ -55,7 +57,7 @@ class BatchTargets:
         if self._weight_key is not None:
             key, like = self._weight_key
             shares = whole.sample_weight / np.repeat(weights, sizes)
-            known[key] = (torch.from_numpy(shares).to(like),)
+            known[key] = (torch.from_numpy(shares).to(like.dtype).to(like.device),)
         for key, constants in known.items():
             split = [[None] * len(parts) if c is None else c.split(sizes) for c in constants]
             for part, values in zip(parts, zip(*split, strict=True), strict=True):
@@ -73,15 +75,8 @@ class BatchTargets:
         [(part, _)] = self.split(rows, [len(rows)])
         wanted = self.loss.value_and_grad(logits, part)
         weights = [key for key in part._cache if isinstance(key, tuple) and key[0] == "weight"]
-        n, before = len(self.targets), set(self.targets._cache)
-        self.loss.value_and_grad(logits.new_zeros((n, *logits.shape[1:])), self.targets)
-        found = {
-            key: value
-            for key, value in self.targets._cache.items()
-            if key not in before and isinstance(value, tuple) and key[0] != "weight"
-        }
-        constants = [c for value in found.values() for c in value if c is not None]
-        if not all(isinstance(c, torch.Tensor) and c.shape[:1] == (n,) for c in constants):
+        found = self._constants(logits)
+        if found is None:
             return
         self._rowwise = found
         if len(weights) == 1:
@@ -90,6 +85,34 @@ class BatchTargets:
         got = self.loss.value_and_grad(logits, part)
         if not all(np.array_equal(_bits(a), _bits(b)) for a, b in zip(wanted, got, strict=True)):
             self._rowwise, self._weight_key = {}, None
+
+    def _constants(self, logits: torch.Tensor) -> dict[Any, tuple[Any, ...]] | None:
+        """What the loss prepares of all rows; None where it is not row by row.
+
+        It is done part by part, so that a large table leaves no large arrays on the way.
+        """
+        parts: list[dict[Any, tuple[Any, ...]]] = []
+        for rows in chunks(len(self.targets)):
+            part = self.targets.take(rows)
+            self.loss.value_and_grad(logits.new_zeros((len(part), *logits.shape[1:])), part)
+            found = {
+                key: value
+                for key, value in part._cache.items()
+                if isinstance(value, tuple) and key[0] != "weight"
+            }
+            known = [c for value in found.values() for c in value if c is not None]
+            if not all(isinstance(c, torch.Tensor) and c.shape[:1] == (len(part),) for c in known):
+                return None
+            parts.append(found)
+        if any(part.keys() != parts[0].keys() for part in parts):
+            return None
+        return {
+            key: tuple(
+                None if values[0] is None else torch.cat(values)
+                for values in zip(*(part[key] for part in parts), strict=True)
+            )
+            for key in parts[0]
+        }
 
 
 def _bits(value: Any) -> np.ndarray:

@@ -148,11 +148,11 @@ class _Course:
         rate, look = SCHEDULES[plan.schedule], max(1, plan.steps // _LOOKS)
         best, best_at = math.inf, 0
         values: list[float] = []
-        done, loss = 0, self.at(0.0)
+        done, loss = 0, self.loss
         try:
             for batch in self._batches():
                 progress = done / plan.steps
-                if self.changing:
+                if done % look == 0:
                     loss = self.at(progress)
                 value = self.step(batch, plan.learning_rate * rate(progress), loss)
                 done += 1

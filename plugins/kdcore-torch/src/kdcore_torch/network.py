@@ -26,8 +26,8 @@ __all__ = ["TorchNetwork", "is_count"]
 #: Below so many rows there is too little to hold out; the steps are limited instead.
 _FEWEST_HELD, _STEPS_A_ROW = 10, 20
 _MOST_HELD = 20_000
-#: Rows on which the importances are taken.
-_PROBED = 1000
+#: Rows, times outputs, on which the importances are taken.
+_PROBED = 2000
 
 
 class TorchNetwork:
@@ -97,7 +97,7 @@ class TorchNetwork:
         self.model_ = network
         self.n_iter_, self.loss_curve_ = history.steps, history.values
         self.n_threads_ = history.threads
-        self._importances = self._sensitivity(Z[rows[:: -(-len(rows) // _PROBED)]])
+        self._importances = self._sensitivity(Z[rows[:: -(-len(rows) * widths[0] // _PROBED)]])
 
     def _rebuilt(
         self, shape: Any, weights: dict[str, torch.Tensor], own: nn.Module | None

@@ -58,8 +58,16 @@ def distinct(Z: np.ndarray, targets: SoftTargets, alpha: float) -> tuple[np.ndar
         content = np.hstack([np.ascontiguousarray(c).view(np.uint8) for c in columns])
         digests = b"".join(blake2b(row, digest_size=16).digest() for row in content)
         keys[part] = np.frombuffer(digests, dtype="V16")
-    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    weight = np.bincount(group, targets.sample_weight, minlength=len(first))
+    order = np.argsort(keys, kind="stable")
+    new = np.ones(len(keys), dtype=bool)
+    for part in chunks(len(keys) - 1):
+        # Part by part, since a copy of all keys in order would take as much as four columns.
+        after = slice(part.start + 1, part.stop + 1)
+        new[after] = keys[order[after]] != keys[order[part]]
+    del keys
+    starts = np.flatnonzero(new)
+    first = order if len(starts) == len(order) else order[starts]
+    weight = np.add.reduceat(targets.sample_weight[order], starts)
     return first, replace(targets.take(first), sample_weight=weight)
 
 

@@ -78,12 +78,12 @@ def restore(manifest: dict[str, Any], data: bytes, *, module: nn.Module | None =
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         line = str(error).splitlines()[0]
         raise BundleError(
-            f"{MEMBER} in the bundle cannot be read ({line}); save the bundle again, or load it "
-            "for prediction only."
+            f"holds a {MEMBER} that cannot be read ({line}); save the bundle again, or load it for "
+            "prediction only."
         ) from error
     if told.get("format") != _FORMAT or told.get("kind") not in _KINDS:
         raise BundleError(
-            f"{MEMBER} in the bundle is of the format {told.get('format')!r} and the kind "
+            f"holds a {MEMBER} of the format {told.get('format')!r} and the kind "
             f"{told.get('kind')!r}, which this kdcore-torch does not know; update it."
         )
     try:
@@ -93,8 +93,8 @@ def restore(manifest: dict[str, Any], data: bytes, *, module: nn.Module | None =
             raise
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise BundleError(
-            f"{MEMBER} in the bundle does not fit together ({line}); save the bundle again, or "
-            "load it for prediction only."
+            f"holds a {MEMBER} that does not fit together ({line}); save the bundle again, or load "
+            "it for prediction only."
         ) from error
 
 
@@ -128,7 +128,7 @@ def _restored(
     }
     if told["own_module"] and module is None:
         raise BundleError(
-            "the bundle's student was made with a network of your own (module=), whose code no "
+            "holds a student that was made with a network of your own (module=), whose code no "
             "bundle holds; pass it: kdcore_torch.restore(manifest, data, module=network)."
         )
     student.module = module if told["own_module"] else None
@@ -202,8 +202,8 @@ class _Unpacker:
     def encoder(self, told: dict[str, Any]) -> Any:
         if told["kind"] not in _ENCODERS:
             raise BundleError(
-                f"the bundle's student reads through the encoder {told.get('name')!r} of your "
-                "own, whose code no bundle holds; it can be loaded for prediction only."
+                f"holds a student that reads through the encoder {told.get('name')!r} of your own, "
+                "whose code no bundle holds; load it for prediction only."
             )
         encoder: Any = _ENCODERS[told["kind"]](**told["params"])
         for name, value in told["fitted"].items():
