@@ -13,6 +13,9 @@ __all__ = ["calibration_view", "classes_view", "residuals_view", "values_view"]
 
 Words = Callable[..., str]
 
+#: Height of a picture whose axes have the same range.
+_SQUARE = 340
+
 
 def classes_view(
     found: Mapping[str, Any] | None, report: Mapping[str, Any], t: Words
@@ -66,7 +69,9 @@ def calibration_view(found: Mapping[str, Any] | None, t: Words) -> dict[str, Any
         # The chance of the class that is named has a floor; nothing is below it.
         first = min((min(c[0][0], c[0][1]) for c in found["curves"].values() if c), default=0.0)
         low = math.floor(first * 10) / 10
-    chart = Chart((low, 1), (low, 1), x_title=t("chance"), y_title=t("observed"), title=title)
+    chart = Chart(
+        (low, 1), (low, 1), x_title=t("chance"), y_title=t("observed"), title=title, height=_SQUARE
+    )
     chart.rule([(low, low), (1, 1)])
     for key in ("teacher", "plain", "plain_encoded", "student"):
         curve = found["curves"].get(key)
@@ -95,15 +100,21 @@ def values_view(found: Mapping[str, Any] | None, t: Words) -> list[Chart] | None
     low, high = found["low"], found["high"]
     step = (high - low) / found["bins"]
     axes = {
-        "student": ("actual", "by_student", "student"),
-        "teacher": ("actual", "by_teacher", "teacher"),
-        "teacher_student": ("by_teacher", "by_student", "student"),
+        "student": ("actual", "by_student", "student", "student_truth"),
+        "teacher": ("actual", "by_teacher", "teacher", "teacher_truth"),
+        "teacher_student": ("by_teacher", "by_student", "student", "student_of_teacher"),
     }
-    for name, (x, y, key) in axes.items():
+    for name, (x, y, key, title) in axes.items():
         if name not in found["cells"]:
             continue
-        title = f"{t(y)} / {t(x)}"
-        chart = Chart((low, high), (low, high), x_title=t(x), y_title=t(y), title=title)
+        chart = Chart(
+            (low, high),
+            (low, high),
+            x_title=t(x),
+            y_title=t(y),
+            title=t(title),
+            height=_SQUARE,
+        )
         chart.cells(found["cells"][name], low, step, key)
         chart.rule([(low, low), (high, high)])
         if found["outside"][name]:
