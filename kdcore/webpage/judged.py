@@ -15,6 +15,8 @@ Words = Callable[..., str]
 
 #: Height of a picture whose axes have the same range.
 _SQUARE = 340
+#: Bins of fewer rows are in the table beside the picture only.
+_FEWEST_ROWS = 5
 
 
 def classes_view(
@@ -74,7 +76,7 @@ def calibration_view(found: Mapping[str, Any] | None, t: Words) -> dict[str, Any
     )
     chart.rule([(low, low), (1, 1)])
     for key in ("teacher", "plain", "plain_encoded", "student"):
-        curve = found["curves"].get(key)
+        curve = _known(found["curves"].get(key) or [])
         if not curve:
             continue
         if key == "student":
@@ -85,7 +87,12 @@ def calibration_view(found: Mapping[str, Any] | None, t: Words) -> dict[str, Any
     return {"chart": chart, "title": title, "points": found["curves"].get("student", [])}
 
 
-def _wilson(share: float, rows: int, floor: float) -> tuple[float, float]:
+def _known(curve: Sequence[Sequence[float]]) -> Sequence[Sequence[float]]:
+    """The bins with some rows; a share of one or two is 0, a half or 1 whatever the model."""
+    return [p for p in curve if p[2] >= _FEWEST_ROWS] or curve
+
+
+def _wilson(share: float, rows: float, floor: float) -> tuple[float, float]:
     z2 = 1.96**2
     middle = (share + z2 / (2 * rows)) / (1 + z2 / rows)
     reach = math.sqrt(z2 * (share * (1 - share) / rows + z2 / (4 * rows**2))) / (1 + z2 / rows)

@@ -162,6 +162,7 @@ def _chart(
         [f"{p['number']} {p['label']}" for p in order],
         (chart.left, chart.top, width - 2, chart.bottom),
         short=[str(p["number"]) for p in order],
+        letter=6.6,
     )
     for label in labels:
         label["key"] = "front" if order[label["index"]]["front"] else "beaten"

@@ -111,8 +111,9 @@ WORDS = {
     "calibration_top": "Confidence in the class that is named, and how often it was right",
     "chance": "predicted",
     "observed": "observed",
-    "calibration_note": "On the line, probabilities can be taken at their word. Bars: 95 % "
-    "interval of the distilled student's shares. ECE: mean distance of confidence from the truth.",
+    "calibration_note": "On the line, probabilities can be taken at their word. Bins of fewer "
+    "than five rows are left out of the picture. Bars: 95 % interval of the distilled student's "
+    "shares. ECE: mean distance of confidence from the truth.",
     # segments
     "worst": "Where its loss is largest",
     "behind": "Where it falls behind its teacher most",
