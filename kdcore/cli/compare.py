@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,7 @@ from kdcore.cli.options import (
     recipe_options,
     run_options,
 )
+from kdcore.saved_results import COMPARISON_PAGE
 
 if TYPE_CHECKING:
     from kdcore.comparison import Comparison
@@ -91,7 +93,8 @@ def _by_name(
     "--output",
     "-o",
     metavar="DIR",
-    help="Keep each finished pair here; the same command after a kill goes on from there.",
+    help="Keep each finished pair here, and at last compare.html and comparison.json; the same "
+    "command after a kill goes on from there.",
 )
 @run_options
 def compare_command(
@@ -127,6 +130,10 @@ def compare_command(
         echo_json(result.to_dict())
     else:
         _show(result)
+        if options["output"] is not None:
+            click.echo(
+                f"Saved {Path(options['output']) / COMPARISON_PAGE}, to look at in a browser"
+            )
 
 
 def _show(result: Comparison) -> None:
