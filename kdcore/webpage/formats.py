@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["count", "number", "percent", "ratio", "signed", "size", "time"]
+__all__ = ["count", "number", "percent", "ratio", "short", "signed", "size", "time"]
 
 _NONE = "–"
 #: Between a number and its unit there is no line break.
@@ -25,6 +25,12 @@ def number(value: Any, digits: int = 4) -> str:
     whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
     text = f"{value:,.{max(0, digits - max(whole, 1) + (whole == 0))}f}"
     return text.replace("-", "−")
+
+
+def short(value: float) -> str:
+    """Up to five significant digits without idle zeros, for the edges of ranges."""
+    shown = float(f"{value:.5g}")
+    return (f"{shown:,.10g}" if abs(shown) >= 10_000 else f"{shown:.5g}").replace("-", "−")
 
 
 def signed(value: Any) -> str:

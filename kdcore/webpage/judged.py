@@ -52,7 +52,8 @@ def _matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> dict[str, 
         cells = [
             {
                 "text": formats.count(n) if n else "·",
-                "shade": round(n / total, 3) if n else 0,
+                # The root, so that errors can be seen beside all that is right.
+                "shade": round(math.sqrt(n / total), 3) if n else 0,
                 "diagonal": i == j,
             }
             for j, n in enumerate(row)

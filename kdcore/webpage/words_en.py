@@ -102,7 +102,7 @@ WORDS = {
     "density_note": "Each square counts held-out rows; on the line, both values are the same.",
     "outside": "{n} rows lie outside of the picture.",
     "residual": "actual − predicted",
-    "rows": "rows",
+    "rows": "Rows",
     "residuals_hist": "Residuals of all models",
     "residuals_bands": "The student's residuals along its predictions",
     "bands_note": "Line: median; band: the middle 80 % of rows. A line away from zero is a bias.",
