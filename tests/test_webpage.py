@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import string
@@ -168,6 +169,13 @@ def test_a_language_that_is_not_there_is_refused(reports):
 def test_other_json_is_refused_in_words(data):
     with pytest.raises(KDError, match="not the result of a distillation or comparison"):
         (comparison_page if "pairs" in data else report_page)(data)
+
+
+def test_whatever_key_is_lost_the_error_is_one_for_users(reports):
+    for lost in reports["classes"]:
+        some = {k: v for k, v in reports["classes"].items() if k != lost}
+        with contextlib.suppress(KDError):
+            assert sections_of(report_page(some))
 
 
 def pair(teacher: str, student: str, score: float, **more: Any) -> dict[str, Any]:
