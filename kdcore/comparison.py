@@ -88,11 +88,33 @@ class Comparison:
             When the folder cannot be written to.
         """
         folder = Path(folder)
-        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
-        for name, content in ((COMPARISON_NAME, text), (COMPARISON_PAGE, self.to_html())):
-            with atomic_path(folder / name) as temporary:
-                temporary.write_text(content, encoding="utf-8")
+        with atomic_path(folder / COMPARISON_NAME) as temporary:
+            text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
+            temporary.write_text(text, encoding="utf-8")
+        with atomic_path(folder / COMPARISON_PAGE) as temporary:
+            temporary.write_text(self.to_html(), encoding="utf-8")
         return folder
+
+    def plot(self, *, figure: Any = None) -> Any:
+        """Score against latency, size and columns by matplotlib; the extra ``plot``.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure or SubFigure, optional
+            To draw on; a new one unless given.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        KDError
+            When matplotlib is not installed, or no pair was distilled.
+        """
+        from kdcore.plots import plot_comparison
+
+        return plot_comparison(self.to_frame(), figure=figure)
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each pair, the best student first."""
@@ -120,6 +142,7 @@ class Comparison:
                 "choice": pair["verdict"]["choice"],
                 "latency_us": pair["latency_us"]["student"]["single"],
                 "size_bytes": pair["size_bytes"]["student"],
+                "columns": len(pair["student"].get("features") or ()) or None,
                 "pareto": i in front,
                 "error": None,
             }

@@ -16,6 +16,7 @@ import pathlib, sys, kdcore
 package = pathlib.Path(kdcore.__file__).parent
 assert package.is_relative_to(sys.prefix), f"{package} is not the installed one"
 assert (package / "py.typed").exists()
+assert (package / "webpage" / "templates" / "report.html.j2").exists()
 print("kdcore", kdcore.__version__, "from its wheel")
 """
 

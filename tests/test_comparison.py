@@ -179,7 +179,7 @@ def test_pairs_of_a_function_are_not_kept_since_it_may_change(tmp_path):
     kdcore.compare(
         iris(), target="target", teachers=[ask], students=[TreeStudent()], output=tmp_path
     )
-    assert not list(tmp_path.glob("*/*.json"))
+    assert not list((tmp_path / "pairs").glob("*.json"))
 
 
 def test_several_teachers_in_one_are_a_row_called_by_their_names(counted):
@@ -197,7 +197,7 @@ def test_several_teachers_in_one_are_a_row_called_by_their_names(counted):
 def test_a_damaged_pair_is_made_again(counted, tmp_path, content):
     options = {"target": "target", "teachers": ["counted"], "output": tmp_path}
     first = kdcore.compare(iris(), students=[SoftmaxStudent()], **options)
-    (kept,) = tmp_path.glob("*/*.json")
+    (kept,) = (tmp_path / "pairs").glob("*.json")
     kept.write_text(content)
     again = kdcore.compare(iris(), students=[SoftmaxStudent()], **options)
     assert again.pairs[0]["student"]["metrics"] == first.pairs[0]["student"]["metrics"]
@@ -206,7 +206,7 @@ def test_a_damaged_pair_is_made_again(counted, tmp_path, content):
 def test_what_a_kill_left_half_written_is_no_pair(counted, tmp_path):
     options = {"target": "target", "teachers": ["counted"], "output": tmp_path}
     kdcore.compare(iris(), students=[SoftmaxStudent()], **options)
-    (kept,) = tmp_path.glob("*/*.json")
+    (kept,) = (tmp_path / "pairs").glob("*.json")
     kept.rename(kept.with_name(f".{kept.name}.x7k2.json"))
     fits = len(counted)
     kdcore.compare(iris(), students=[SoftmaxStudent()], **options)

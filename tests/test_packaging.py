@@ -138,8 +138,8 @@ def test_extra_all_is_complete() -> None:
     extras = CORE["optional-dependencies"]
     [requirement] = map(Requirement, extras["all"])
     assert requirement.name == "kdcore"
-    assert requirement.extras == set(extras) - {"all", "testing", "mlflow", "treelite"}
-    libraries = {"kdcore-polars", "kdcore-plot", "kdcore-search"}
+    assert requirement.extras == set(extras) - {"all", "testing", "mlflow"}
+    libraries = {"kdcore-polars", "kdcore-plot", "kdcore-search", "kdcore-treelite"}
     plugins = {f"kdcore-{extra}" for extra in requirement.extras} - libraries
     assert plugins == {plugin.name for plugin in PLUGINS}
 

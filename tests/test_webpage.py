@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import string
@@ -23,6 +24,7 @@ from small_models import LeastSquaresStudent, SoftmaxStudent
 import kdcore
 from kdcore import KDError
 from kdcore.__main__ import main
+from kdcore.comparison import Comparison
 from kdcore.saved_results import read_result
 from kdcore.webpage import comparison_page, data_of, report_page
 from kdcore.webpage.formats import number
@@ -167,6 +169,73 @@ def test_a_language_that_is_not_there_is_refused(reports):
 def test_other_json_is_refused_in_words(data):
     with pytest.raises(KDError, match="not the result of a distillation or comparison"):
         (comparison_page if "pairs" in data else report_page)(data)
+
+
+def test_whatever_key_is_lost_the_error_is_one_for_users(reports):
+    for lost in reports["classes"]:
+        some = {k: v for k, v in reports["classes"].items() if k != lost}
+        with contextlib.suppress(KDError):
+            assert sections_of(report_page(some))
+
+
+def pair(teacher: str, student: str, score: float, **more: Any) -> dict[str, Any]:
+    return {
+        "teacher": {"name": teacher, "metrics": {"rmse": 0.5}},
+        "student": {
+            "name": student,
+            "metrics": {"rmse": score},
+            "fidelity": {"r2_to_teacher": 0.9},
+            "features": ["a"] * more.get("columns", 3),
+        },
+        "plain": {"metrics": {"rmse": more.get("plain", 2.0)}},
+        "verdict": {"metric": "rmse", "gap_closed": None, "choice": more.get("choice", "plain")},
+        "latency_us": {"student": {"single": more.get("time", 10.0)}},
+        "size_bytes": {"student": more.get("size", 1000)},
+    }
+
+
+class TestComparisons:
+    def test_every_pair_is_named_in_every_picture_and_failures_are_told(self):
+        pairs = [
+            pair("forest", EVIL, 1.0, time=30.0, columns=2, choice="distilled"),
+            pair("forest", "tree", 1.2, time=10.0),
+            pair("boosted", "tree", 1.3, time=12.0, size=None),
+            {"teacher": {"name": "x"}, "student": {"name": "y"}, "error": f"no {EVIL}"},
+        ]
+        comparison = Comparison(pairs)
+        for lang, words in WORDS.items():
+            page = comparison.to_html(lang=lang)
+            assert sections_of(page) == ["front", "pairs", "failed"]
+            assert EVIL not in page
+            assert words["helps"].format(k=1, n=3) in page
+            for name, text in (("latency", "3 tree ← boosted"), ("columns", "2 tree ← forest")):
+                for size in ("wide", "phone"):
+                    picture = page.partition(f'id="by-{name}-{size}"')[2].partition("</svg>")[0]
+                    assert text in picture
+            # A student without a bundle has no size, so it is not in that picture.
+            assert "3 tree" not in page.partition('id="by-size-wide"')[2].partition("</svg>")[0]
+        assert data_of(page) == comparison.to_dict()
+        assert list(comparison.to_frame()["columns"])[:3] == [2, 3, 3]
+
+    def test_a_plain_student_that_is_better_than_all_distilled_ones_is_named(self):
+        page = Comparison([pair("t", "s", 1.0, plain=0.9)]).to_html()
+        assert WORDS["en"]["helps_none"].format(n=1) in page
+        line = WORDS["en"]["best_plain"].format(student="s", metric="RMSE", score="0.9000")
+        assert line in page
+
+    def test_only_failures_are_a_page_too(self):
+        failed = {"teacher": {"name": "x"}, "student": {"name": "y"}, "error": "why"}
+        page = Comparison([failed]).to_html()
+        assert sections_of(page) == ["failed"]
+        assert WORDS["en"]["nothing"] in page
+
+    def test_a_saved_comparison_is_found_by_kd_report(self, tmp_path, capsys):
+        comparison = Comparison([pair("t", "s", 1.0)])
+        comparison.save(tmp_path)
+        assert read_result(tmp_path) == comparison.to_dict()
+        assert main(["report", str(tmp_path), "--lang", "zh", "--force"]) == 0
+        assert capsys.readouterr().out == f"Saved {tmp_path / 'compare.html'}\n"
+        assert WORDS["zh"]["pairs"] in (tmp_path / "compare.html").read_text(encoding="utf-8")
 
 
 class TestTheCommand:

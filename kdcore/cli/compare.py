@@ -19,6 +19,7 @@ from kdcore.cli.options import (
     tracker_of,
 )
 from kdcore.cli.progress import progress
+from kdcore.saved_results import COMPARISON_PAGE
 
 if TYPE_CHECKING:
     from kdcore.comparison import Comparison
@@ -95,7 +96,8 @@ def _by_name(
     "--output",
     "-o",
     metavar="DIR",
-    help="Keep each finished pair here; the same command after a kill goes on from there.",
+    help="Keep each finished pair here, and at last compare.html and comparison.json; the same "
+    "command after a kill goes on from there.",
 )
 @mlflow_option
 @run_options
@@ -137,6 +139,10 @@ def compare_command(
         echo_json(result.to_dict())
     else:
         _show(result)
+        if options["output"] is not None:
+            click.echo(
+                f"Saved {Path(options['output']) / COMPARISON_PAGE}, to look at in a browser"
+            )
 
 
 def _show(result: Comparison) -> None:

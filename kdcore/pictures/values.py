@@ -10,7 +10,7 @@ import numpy as np
 __all__ = ["predicted", "residuals"]
 
 _GRID = 32
-_BARS = 41
+_MOST_BARS = 41
 _BANDS = 12
 #: Rows beyond these quantiles would squeeze all others into a corner; they are counted instead.
 _TAIL = 0.002
@@ -56,7 +56,9 @@ def residuals(outputs: Mapping[str, np.ndarray], y: np.ndarray) -> dict[str, Any
     """
     errors = {name: y - values for name, values in outputs.items()}
     far = max(float(np.quantile(np.abs(e), 1 - 5 * _TAIL)) for e in errors.values()) or 1.0
-    edges = np.linspace(-far, far, _BARS + 1)
+    # With few rows many bars would show their luck; the number is odd, so that 0 is inside one.
+    bars = min(_MOST_BARS, 2 * int(np.sqrt(len(y)) / 1.5) + 5)
+    edges = np.linspace(-far, far, bars + 1)
     counts = {
         name: np.histogram(np.clip(e, -far, far), edges)[0].tolist() for name, e in errors.items()
     }

@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["Chart", "Scale"]
 
 _WIDTH, _HEIGHT = 360, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 22, 38
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 12, 22, 38
 
 
 class Scale:
@@ -72,6 +72,8 @@ def _log_ticks(low: float, high: float) -> list[float]:
 def _tick(value: float) -> str:
     if value and (abs(value) >= 1e6 or abs(value) < 1e-3):
         return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e−").replace("e+", "e")
+    if abs(value) >= 10_000:
+        return f"{value / 1000:,.10g}k".replace("-", "−")
     return f"{value:,.10g}".replace("-", "−")
 
 
@@ -103,9 +105,12 @@ class Chart:
         height: int = _HEIGHT,
     ) -> None:
         self.width, self.height = width, height
-        self.left, self.right, self.top, self.bottom = _LEFT, width - _RIGHT, _TOP, height - _BOTTOM
-        self.x = Scale(*x, self.left, self.right, log=log_x)
+        self.right, self.top, self.bottom = width - _RIGHT, _TOP, height - _BOTTOM
         self.y = Scale(*y, self.bottom, self.top)
+        # Room for the longest number beside the axis.
+        longest = max((len(text) for _, text in self.y_ticks), default=0)
+        self.left = max(_LEFT, round(6.6 * longest) + 8)
+        self.x = Scale(*x, self.left, self.right, log=log_x)
         self.x_title, self.y_title, self.title = x_title, y_title, title
         self.layers: list[dict[str, Any]] = []
         self.legend: list[tuple[str, str]] = []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["count", "number", "percent", "ratio", "signed", "size", "time"]
+__all__ = ["count", "number", "percent", "ratio", "short", "signed", "size", "time"]
 
 _NONE = "–"
+#: Between a number and its unit there is no line break.
+_GAP = "\u00a0"
 
 
 def _known(value: Any) -> bool:
@@ -25,6 +27,12 @@ def number(value: Any, digits: int = 4) -> str:
     return text.replace("-", "−")
 
 
+def short(value: float) -> str:
+    """Up to five significant digits without idle zeros, for the edges of ranges."""
+    shown = float(f"{value:.5g}")
+    return (f"{shown:,.10g}" if abs(shown) >= 10_000 else f"{shown:.5g}").replace("-", "−")
+
+
 def signed(value: Any) -> str:
     """Three significant digits with a sign."""
     return _NONE if not _known(value) else f"{value:+.3g}".replace("-", "−")
@@ -37,7 +45,7 @@ def count(value: Any) -> str:
 
 def percent(value: Any, places: int = 1) -> str:
     """A share in percent."""
-    return f"{value * 100:.{places}f} %".replace("-", "−") if _known(value) else _NONE
+    return f"{value * 100:.{places}f}{_GAP}%".replace("-", "−") if _known(value) else _NONE
 
 
 def ratio(value: float) -> str:
@@ -50,14 +58,14 @@ def time(microseconds: Any) -> str:
     if not _known(microseconds):
         return _NONE
     if microseconds >= 1e6:
-        return f"{microseconds / 1e6:.2f} s"
+        return f"{microseconds / 1e6:.2f}{_GAP}s"
     if microseconds >= 1000:
-        return f"{microseconds / 1000:.2f} ms"
-    return f"{microseconds:.0f} µs" if microseconds >= 10 else f"{microseconds:.1f} µs"
+        return f"{microseconds / 1000:.2f}{_GAP}ms"
+    return f"{microseconds:.0f}{_GAP}µs" if microseconds >= 10 else f"{microseconds:.1f}{_GAP}µs"
 
 
 def size(octets: Any) -> str:
     """A size in kB or MB."""
     if not _known(octets):
         return _NONE
-    return f"{octets / 1e6:.1f} MB" if octets >= 1e6 else f"{octets / 1e3:.1f} kB"
+    return f"{octets / 1e6:.1f}{_GAP}MB" if octets >= 1e6 else f"{octets / 1e3:.1f}{_GAP}kB"

@@ -13,6 +13,11 @@ __all__ = ["calibration_view", "classes_view", "residuals_view", "values_view"]
 
 Words = Callable[..., str]
 
+#: Height of a picture whose axes have the same range.
+_SQUARE = 340
+#: Bins of fewer rows are in the table beside the picture only.
+_FEWEST_ROWS = 5
+
 
 def classes_view(
     found: Mapping[str, Any] | None, report: Mapping[str, Any], t: Words
@@ -47,7 +52,8 @@ def _matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> dict[str, 
         cells = [
             {
                 "text": formats.count(n) if n else "·",
-                "shade": round(n / total, 3) if n else 0,
+                # The root, so that errors can be seen beside all that is right.
+                "shade": round(math.sqrt(n / total), 3) if n else 0,
                 "diagonal": i == j,
             }
             for j, n in enumerate(row)
@@ -66,10 +72,12 @@ def calibration_view(found: Mapping[str, Any] | None, t: Words) -> dict[str, Any
         # The chance of the class that is named has a floor; nothing is below it.
         first = min((min(c[0][0], c[0][1]) for c in found["curves"].values() if c), default=0.0)
         low = math.floor(first * 10) / 10
-    chart = Chart((low, 1), (low, 1), x_title=t("chance"), y_title=t("observed"), title=title)
+    chart = Chart(
+        (low, 1), (low, 1), x_title=t("chance"), y_title=t("observed"), title=title, height=_SQUARE
+    )
     chart.rule([(low, low), (1, 1)])
     for key in ("teacher", "plain", "plain_encoded", "student"):
-        curve = found["curves"].get(key)
+        curve = _known(found["curves"].get(key) or [])
         if not curve:
             continue
         if key == "student":
@@ -80,7 +88,12 @@ def calibration_view(found: Mapping[str, Any] | None, t: Words) -> dict[str, Any
     return {"chart": chart, "title": title, "points": found["curves"].get("student", [])}
 
 
-def _wilson(share: float, rows: int, floor: float) -> tuple[float, float]:
+def _known(curve: Sequence[Sequence[float]]) -> Sequence[Sequence[float]]:
+    """The bins with some rows; a share of one or two is 0, a half or 1 whatever the model."""
+    return [p for p in curve if p[2] >= _FEWEST_ROWS] or curve
+
+
+def _wilson(share: float, rows: float, floor: float) -> tuple[float, float]:
     z2 = 1.96**2
     middle = (share + z2 / (2 * rows)) / (1 + z2 / rows)
     reach = math.sqrt(z2 * (share * (1 - share) / rows + z2 / (4 * rows**2))) / (1 + z2 / rows)
@@ -95,15 +108,21 @@ def values_view(found: Mapping[str, Any] | None, t: Words) -> list[Chart] | None
     low, high = found["low"], found["high"]
     step = (high - low) / found["bins"]
     axes = {
-        "student": ("actual", "by_student", "student"),
-        "teacher": ("actual", "by_teacher", "teacher"),
-        "teacher_student": ("by_teacher", "by_student", "student"),
+        "student": ("actual", "by_student", "student", "student_truth"),
+        "teacher": ("actual", "by_teacher", "teacher", "teacher_truth"),
+        "teacher_student": ("by_teacher", "by_student", "student", "student_of_teacher"),
     }
-    for name, (x, y, key) in axes.items():
+    for name, (x, y, key, title) in axes.items():
         if name not in found["cells"]:
             continue
-        title = f"{t(y)} / {t(x)}"
-        chart = Chart((low, high), (low, high), x_title=t(x), y_title=t(y), title=title)
+        chart = Chart(
+            (low, high),
+            (low, high),
+            x_title=t(x),
+            y_title=t(y),
+            title=t(title),
+            height=_SQUARE,
+        )
         chart.cells(found["cells"][name], low, step, key)
         chart.rule([(low, low), (high, high)])
         if found["outside"][name]:

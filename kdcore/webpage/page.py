@@ -17,6 +17,9 @@ __all__ = ["comparison_page", "data_of", "report_page"]
 
 _DATA = re.compile(r'<script type="application/json" id="kd-data">(.*?)</script>', re.S)
 
+#: How data of another shape fail.
+_MALFORMED = (KeyError, TypeError, AttributeError, IndexError, ValueError)
+
 
 def report_page(report: Mapping[str, Any], *, lang: str = "en") -> str:
     """A page of one distillation.
@@ -46,7 +49,7 @@ def report_page(report: Mapping[str, Any], *, lang: str = "en") -> str:
     try:
         content = {"banner": banner(report, t), "sections": sections(report, t), "r": report}
         return _render("report.html.j2", lang, report, content)
-    except (KeyError, TypeError, AttributeError) as error:
+    except _MALFORMED as error:
         raise _no_result(error) from error
 
 
@@ -69,7 +72,7 @@ def comparison_page(comparison: Mapping[str, Any], *, lang: str = "en") -> str:
     t = translator(lang)
     try:
         return _render("compare.html.j2", lang, comparison, pair_views(comparison, t))
-    except (KeyError, TypeError, AttributeError) as error:
+    except _MALFORMED as error:
         raise _no_result(error) from error
 
 
@@ -110,10 +113,13 @@ def _render(template: str, lang: str, data: Mapping[str, Any], content: Mapping[
     }
     # A compact text; the filter escapes what could end the script element.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
-    return environment.get_template(template).render(
-        t=translator(lang),
-        lang={"zh": "zh-Hans"}.get(lang, lang),
-        data=data,
-        version=kdcore.__version__,
-        **content,
-    )
+    try:
+        return environment.get_template(template).render(
+            t=translator(lang),
+            lang={"zh": "zh-Hans"}.get(lang, lang),
+            data=data,
+            version=kdcore.__version__,
+            **content,
+        )
+    except jinja2.UndefinedError as error:
+        raise KeyError(str(error)) from error

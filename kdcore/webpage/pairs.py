@@ -43,7 +43,7 @@ def pair_views(comparison: Mapping[str, Any], t: Words) -> dict[str, Any]:
         view["metric"] = t(metric)
         view["rows"] = [_row(p, t) for p in points]
         view["drawings"] = [c for cost in _COSTS if (c := _charts(points, cost, t)) is not None]
-        view["best"] = _best(points[0], t)
+        view["best"] = _verdict(points, t)
     return view
 
 
@@ -86,15 +86,31 @@ def _row(point: Mapping[str, Any], t: Words) -> dict[str, Any]:
     }
 
 
-def _best(point: Mapping[str, Any], t: Words) -> str:
-    return t(
-        "best_line",
-        pair=f"{point['teacher']} → {point['student']}",
-        metric=t(f"said_{point['metric']}").strip(),
-        score=formats.number(point["score"]),
-        time=formats.time(point["latency"]),
-        size=formats.size(point["bytes"]),
-    )
+def _verdict(points: Sequence[Mapping[str, Any]], t: Words) -> dict[str, Any]:
+    """In how many pairs distilling helps, and which student is best."""
+    helped = sum(p["choice"] == "distilled" for p in points)
+    best, plain = points[0], min(points, key=lambda p: p["plain"])
+    metric = t(f"said_{best['metric']}").strip()
+    lines = [
+        t(
+            "best_distilled",
+            pair=f"{best['teacher']} → {best['student']}",
+            metric=metric,
+            score=formats.number(best["score"]),
+            time=formats.time(best["latency"]),
+            size=formats.size(best["bytes"]),
+        )
+    ]
+    if plain["plain"] < best["score"]:
+        score = formats.number(plain["plain"])
+        lines.append(t("best_plain", student=plain["student"], metric=metric, score=score))
+    n = len(points)
+    return {
+        "tone": "good" if helped else "plain",
+        "sign": "✓" if helped else "=",
+        "badge": t("helps", k=helped, n=n) if helped else t("helps_none", n=n),
+        "lines": lines,
+    }
 
 
 def _charts(points: Sequence[Mapping[str, Any]], cost: str, t: Words) -> dict[str, Any] | None:
@@ -131,12 +147,11 @@ def _chart(
         height=height,
     )
     _teachers(chart, teachers, ends, t)
-    line = sorted((p[cost], p["score"]) for p in points if p["front"])
     best: list[tuple[float, float]] = []
-    for place_, score in line:
-        # What is joined is the front of this cost; the others are on that of all three.
-        if not best or score < best[-1][1]:
-            best.append((place_, score))
+    # What is joined is the front of this cost alone.
+    for point in sorted((p[cost], p["score"]) for p in points):
+        if not best or point[1] < best[-1][1]:
+            best.append(point)
     chart.line(best, "front")
     order = sorted(points, key=lambda p: (not p["front"], p["score"]))
     for key, on in (("beaten", False), ("front", True)):
@@ -147,6 +162,7 @@ def _chart(
         [f"{p['number']} {p['label']}" for p in order],
         (chart.left, chart.top, width - 2, chart.bottom),
         short=[str(p["number"]) for p in order],
+        letter=6.6,
     )
     for label in labels:
         label["key"] = "front" if order[label["index"]]["front"] else "beaten"

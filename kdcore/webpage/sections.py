@@ -166,10 +166,10 @@ def _segment(entry: Mapping[str, Any], t: Words) -> str:
         return f"{column} = {entry['value']}"
     low, high = entry["low"], entry["high"]
     if low is None:
-        return f"{column} ≤ {formats.number(high)}"
+        return f"{column} ≤ {formats.short(high)}"
     if high is None:
-        return f"{column} > {formats.number(low)}"
-    return f"{formats.number(low)} < {column} ≤ {formats.number(high)}"
+        return f"{column} > {formats.short(low)}"
+    return f"{formats.short(low)} < {column} ≤ {formats.short(high)}"
 
 
 def costs_view(report: Mapping[str, Any], t: Words) -> list[dict[str, Any]]:

@@ -31,6 +31,8 @@ def translator(lang: str) -> Callable[..., str]:
     words = WORDS[lang]
 
     def text(key: str, **values: Any) -> str:
-        return words[key].format(**values) if values else words[key]
+        found = words[key].format(**values) if values else words[key]
+        # No line break within "95 %".
+        return found.replace(" %", "\u00a0%")
 
     return text

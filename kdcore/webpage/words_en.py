@@ -35,6 +35,7 @@ WORDS = {
     "{student}, against {plain} of the plain student.",
     "say_compile": "The teacher itself, compiled, is nearly as fast and clearly better: consider "
     "deploying that (see the notes).",
+    "tiles_of": "The distilled student in figures",
     "tile_gap": "of the gap to the teacher closed",
     "tile_gap_none": "no gap to close: the plain student is as good as the teacher",
     "tile_agree": "of rows: same class as the teacher",
@@ -95,10 +96,13 @@ WORDS = {
     "actual": "actual",
     "by_student": "predicted by the student",
     "by_teacher": "predicted by the teacher",
+    "student_truth": "Distilled student against the truth",
+    "teacher_truth": "Teacher against the truth",
+    "student_of_teacher": "Distilled student against its teacher",
     "density_note": "Each square counts held-out rows; on the line, both values are the same.",
     "outside": "{n} rows lie outside of the picture.",
     "residual": "actual − predicted",
-    "rows": "rows",
+    "rows": "Rows",
     "residuals_hist": "Residuals of all models",
     "residuals_bands": "The student's residuals along its predictions",
     "bands_note": "Line: median; band: the middle 80 % of rows. A line away from zero is a bias.",
@@ -107,8 +111,9 @@ WORDS = {
     "calibration_top": "Confidence in the class that is named, and how often it was right",
     "chance": "predicted",
     "observed": "observed",
-    "calibration_note": "On the line, probabilities can be taken at their word. Bars: 95 % "
-    "interval of the distilled student's shares. ECE: mean distance of confidence from the truth.",
+    "calibration_note": "On the line, probabilities can be taken at their word. Bins of fewer "
+    "than five rows are left out of the picture. Bars: 95 % interval of the distilled student's "
+    "shares. ECE: mean distance of confidence from the truth.",
     # segments
     "worst": "Where its loss is largest",
     "behind": "Where it falls behind its teacher most",
@@ -210,8 +215,10 @@ WORDS = {
     # compare
     "n_pairs": "{n} pairs of teacher and student",
     "front": "The front: no other student is better, faster and smaller at once",
-    "best": "Best score",
-    "best_line": "{pair}: {metric} {score}, {time} for a row, {size}.",
+    "helps": "Distilling clearly helps in {k} of {n} pairs",
+    "helps_none": "In none of {n} pairs does distilling clearly help",
+    "best_distilled": "Best distilled student: {pair}, {metric} {score}, {time} for a row, {size}.",
+    "best_plain": "The best plain student, {student}, is better: {metric} {score}.",
     "by_latency": "Score against latency",
     "by_size": "Score against size",
     "by_columns": "Score against columns",
@@ -230,7 +237,7 @@ WORDS = {
     "choice_plain_encoded": "plain, same encoding",
     "failed": "Pairs that failed",
     "reason": "Reason",
-    "pareto_note": "Lower left is better. Filled and joined: on the front of all three costs and "
-    "the score. Numbers are those of the table.",
+    "pareto_note": "Lower left is better. Filled: no other student is better, faster and smaller "
+    "at once. Joined: nothing is better at that cost or less. Numbers are those of the table.",
     "nothing": "No pair was distilled; the reasons stand below.",
 }
