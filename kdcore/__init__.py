@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kdcore.distiller import DistillationClassifier as DistillationClassifier
     from kdcore.distiller import DistillationRegressor as DistillationRegressor
     from kdcore.experiment import distill as distill
+    from kdcore.factor_selector import FactorSelector as FactorSelector
     from kdcore.given import GivenLabels as GivenLabels
     from kdcore.losses import Loss as Loss
     from kdcore.registry import register as register
@@ -35,6 +36,7 @@ _LAZY = {
     "ClassifierTeacher": "kdcore.teachers",
     "DistillationClassifier": "kdcore.distiller",
     "DistillationRegressor": "kdcore.distiller",
+    "FactorSelector": "kdcore.factor_selector",
     "Loss": "kdcore.losses",
     "RegressorStudent": "kdcore.students",
     "RegressorTeacher": "kdcore.teachers",
@@ -51,6 +53,7 @@ __all__ = [
     "ClassifierTeacher",
     "DistillationClassifier",
     "DistillationRegressor",
+    "FactorSelector",
     "GivenLabels",
     "KDError",
     "Loss",

@@ -95,6 +95,7 @@ class Judge:
         See `judging_lessons`.
     limits : Limits
     candidates : list of str
+    selector : Selector
     encoder : str or Encoder or None
     seed : int
     """
@@ -105,10 +106,12 @@ class Judge:
         lesson: Lesson,
         limits: Limits,
         candidates: list[str],
+        selector: Any,
         encoder: Any,
         seed: int,
     ) -> None:
         self.student, self.lesson, self.seed = student, lesson, seed
+        self.selector = selector
         self.recipe = plain_recipe(encoder)
         data, run = lesson.data, lesson.run
         held = soft_targets(data.held, run.held, run.labels.provenance)
@@ -133,20 +136,26 @@ class Judge:
         """The student, fitted to labels and these columns."""
         return fit_student(narrowed(self.student, columns), self.lesson, self.recipe)
 
-    def losses(self, columns: Sequence[str]) -> np.ndarray:
-        """Loss of each held-out row, (m,)."""
+    def losses(self, columns: list[str]) -> np.ndarray:
+        """Loss of each held-out row, (m,), of the student or of what the selector has for it."""
+        own = getattr(self.selector, "losses", None)
+        if own is not None:
+            return np.asarray(own(self.task, columns))
         return held_losses(self.fit(columns), self.lesson)
 
-    def rankings(self, selector: Any, sizes: Sequence[int]) -> Mapping[int, dict[str, list[str]]]:
-        """What a selector says: for each size, orders of columns by the way they came about."""
-        tell = getattr(selector, "rankings", None)
+    def rankings(self, sizes: Sequence[int]) -> Mapping[int, dict[str, Any]]:
+        """What the selector says: for each size, orders of columns by the way they came about.
+
+        An order may be a function of the size.
+        """
+        tell = getattr(self.selector, "rankings", None)
         if tell is not None:
             return dict.fromkeys(sizes, tell(self.task))
-        return {size: {"select": self._asked(selector, size)} for size in sizes}
+        return {size: {"select": self._asked(size)} for size in sizes}
 
-    def _asked(self, selector: Any, size: int) -> list[str]:
+    def _asked(self, size: int) -> list[str]:
         """What a selector says that only knows ``select``."""
-        task = self.task
+        task, selector = self.task, self.selector
         frame = task.X[task.candidates]
         told = selector.select(frame, task.targets, max_features=size, random_state=self.seed)
         unknown = [c for c in told if c not in task.candidates]

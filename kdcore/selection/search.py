@@ -129,16 +129,23 @@ def select_columns(
             f"{len(train)} training rows are too few to choose the number of columns by; the "
             "budget was filled."
         )
+    asked = wishes.max_features
+    if isinstance(asked, int) and asked > len(train.names):
+        notes.append(
+            f"max_features={asked} is more than the {len(train.names)} columns of the table, so "
+            "all of them were allowed."
+        )
     able = {*varying(train.X, limits.pool), *limits.keep}
     candidates = [c for c in limits.pool if c in able]
-    number = 1 if few else number_of_splits(lesson)
     selector, wanted = wishes.made(), _wanted(limits, len(candidates))
+    # Training inside the student takes long, once.
+    number = 1 if few or getattr(selector, "embedded", False) else number_of_splits(lesson)
     judges: list[Judge] = []
-    told: list[Mapping[int, dict[str, list[str]]]] = []
+    told: list[Mapping[int, dict[str, Any]]] = []
     for part in judging_lessons(lesson, number, random_state):
         step("select", len(judges), number)
-        judges.append(Judge(student, part, limits, candidates, encoder, random_state))
-        told.append(judges[-1].rankings(selector, wanted))
+        judges.append(Judge(student, part, limits, candidates, selector, encoder, random_state))
+        told.append(judges[-1].rankings(wanted))
         if time_left() <= 0:
             break
     if len(judges) < number:
@@ -191,7 +198,7 @@ def _wanted(limits: Limits, n_candidates: int) -> list[int]:
 def _candidates(
     limits: Limits,
     candidates: list[str],
-    told: Sequence[Mapping[int, dict[str, list[str]]]],
+    told: Sequence[Mapping[int, dict[str, Any]]],
 ) -> list[tuple[str, list[str]]]:
     """Sets of columns with the way they came about, the largest first, each of them once."""
     found: dict[frozenset[str], tuple[str, list[str]]] = {}
@@ -199,10 +206,12 @@ def _candidates(
     for size, rankings in told[0].items():
         for name in rankings:
             each = [one[size][name] for one in told if name in one[size]]
-            key = tuple(map(id, each))
+            nested = not callable(each[0])
+            # Most selectors tell one ranking for all sizes.
+            key = tuple(map(id, each)) if nested else (name, size)
             if key not in together:
-                # Most selectors tell one ranking for all sizes.
-                together[key] = agreed(each, candidates)
+                orders = each if nested else [order(size) for order in each]
+                together[key] = agreed(orders, candidates)
             columns = limits.take(together[key], size)
             found.setdefault(frozenset(columns), (name, columns))
     return list(found.values())
