@@ -174,6 +174,20 @@ def selection_line(report: DistillReport) -> str | None:
     return line
 
 
+def _named(row: Any) -> str:
+    """The student of a pair, with its budget where there is one."""
+    most = row["max_features"]
+    if most is None:
+        return str(row["student"])
+    what = "of the columns" if isinstance(most, float) else "columns"
+    return f"{row['student']} (at most {most} {what})"
+
+
+def _within(most: Any, n_columns: float) -> list[str]:
+    """A budget, and the columns that a student reads."""
+    return ["-" if most is None else str(most), f"{n_columns:.0f}"]
+
+
 def _number(value: float | None) -> str:
     if value is None or value != value:
         return "-"
@@ -204,7 +218,7 @@ def comparison_rows(
     """Headings and rows of a comparison, the best student first, and the failed pairs."""
     frame = comparison.to_frame()
     failed = [
-        (row["teacher"], row["student"], row["error"])
+        (row["teacher"], _named(row), row["error"])
         for row in frame.to_dict("records")
         if isinstance(row["error"], str)
     ]
@@ -212,18 +226,26 @@ def comparison_rows(
         return [], [], failed
     metric = next(c for c in frame.columns if c.endswith("_student")).removesuffix("_student")
     label = _HEADINGS[metric]
-    headings = ["", "teacher", "student", f"{label}: teacher", "plain", "distilled"]
+    budgets = frame["max_features"].notna().any()
+    headings = ["", "teacher", "student"]
+    headings += ["at most", "columns"] if budgets else []
+    headings += [f"{label}: teacher", "plain", "distilled"]
     headings += ["gap closed", "agrees", "1 row", "size", "deploy"]
     body = []
     for row in frame.to_dict("records"):
         if isinstance(row["error"], str):
             continue
-        gap = row["gap_closed"]
+        gap, most = row["gap_closed"], row["max_features"]
         body.append(
             [
                 "*" if row["pareto"] else "",
                 row["teacher"],
                 row["student"],
+                *(
+                    ["-" if most is None else str(most), f"{row['n_columns']:.0f}"]
+                    if budgets
+                    else []
+                ),
                 *(_number(row[f"{metric}_{who}"]) for who in ("teacher", "plain", "student")),
                 "-" if gap is None or gap != gap else f"{gap:.0%}",
                 _number(row["fidelity"]),

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 __all__ = [
+    "budgets_options",
     "cache_of",
     "column_options",
     "data_options",
@@ -174,8 +175,21 @@ recipe_options = _all(
 def _max_features(
     ctx: click.Context, param: click.Parameter, value: str | None
 ) -> int | float | None:
+    return None if value is None else _budget_of(value)
+
+
+def _several_budgets(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> list[int | float] | None:
     if value is None:
         return None
+    found = [_budget_of(part.strip()) for part in value.split(",") if part.strip()]
+    if not found:
+        raise click.BadParameter("name at least one budget.")
+    return found
+
+
+def _budget_of(value: str) -> int | float:
     try:
         return int(value)
     except ValueError:
@@ -205,14 +219,7 @@ def _tolerance(ctx: click.Context, param: click.Parameter, value: str) -> float 
         return value
 
 
-#: Which columns a student may read.
-column_options = _all(
-    click.option(
-        "--max-features",
-        metavar="N|RATIO",
-        callback=_max_features,
-        help="Most columns that the student reads, as a number or a ratio of all; a ceiling.",
-    ),
+_within_a_budget = _all(
     click.option(
         "--selector",
         metavar="NAME",
@@ -258,6 +265,29 @@ column_options = _all(
         help="Whether the teacher labels again, fitted to the chosen columns: auto (where that is "
         "better on held-out training rows), always or never.",
     ),
+)
+
+#: Which columns a student may read.
+column_options = _all(
+    click.option(
+        "--max-features",
+        metavar="N|RATIO",
+        callback=_max_features,
+        help="Most columns that the student reads, as a number or a ratio of all; a ceiling.",
+    ),
+    _within_a_budget,
+)
+
+#: The same for several budgets.
+budgets_options = _all(
+    click.option(
+        "--max-features",
+        metavar="N|RATIO,...",
+        callback=_several_budgets,
+        help="Most columns that students read, as numbers or ratios of all: 5,10,0.5. Each pair is "
+        "distilled within each budget.",
+    ),
+    _within_a_budget,
 )
 
 run_options = _all(

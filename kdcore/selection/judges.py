@@ -16,7 +16,6 @@ from kdcore.recipe_fit import Lesson, fit_student, soft_targets
 from kdcore.selection.narrow import narrowed
 from kdcore.selection.task import SelectionTask
 from kdcore.splits import Data
-from kdcore.structure import structure_of
 from kdcore.tuning import held_losses
 
 if TYPE_CHECKING:
@@ -116,7 +115,9 @@ class Judge:
         data, run = lesson.data, lesson.run
         held = soft_targets(data.held, run.held, run.labels.provenance)
         self.weight: np.ndarray = held.sample_weight
-        teacher = lesson.teacher
+        # Who only knows `select` is never shown the teacher, which may have to be fitted first.
+        shown = hasattr(selector, "rankings") and getattr(selector, "uses_teacher", True)
+        teacher = lesson.teacher if shown else None
         self.task = SelectionTask(
             X=data.train.X,
             targets=soft_targets(data.train, run.labels.values, run.labels.provenance),
@@ -128,7 +129,7 @@ class Judge:
             random_state=seed,
             teacher=teacher,
             ask=None if teacher is None else lesson.ask,
-            structure=lesson.structure,
+            structure=lesson.structure if shown else None,
             student=self.fit,
         )
 
@@ -168,15 +169,15 @@ class Judge:
 
 
 def _unseen(lesson: Lesson, random_state: int, number: int) -> Lesson:
-    """A part of the rows, with a teacher that has not seen the others where one can be fitted."""
+    """A part of the rows, with a teacher that has not seen the others where one can be fitted.
+
+    The teacher is fitted when it is first asked for, and kept for other students and budgets.
+    """
     part = part_of(lesson, random_state, number)
     if lesson.run.refit is None:
         return part
-    data = part.data
-    teacher = lesson.run.refit(data.train)
-    fresh = Lesson(
-        data, replace(part.run, labels=replace(part.run.labels, teacher=teacher)), random_state
-    )
-    fresh._kept["structure"] = structure_of(teacher)
-    fresh.run = replace(fresh.run, held=fresh.ask(data.held.X))
-    return fresh
+    key = ("unseen", random_state, number)
+    if key not in lesson._kept:
+        labels = replace(part.run.labels, teacher=None)
+        lesson._kept[key] = Lesson(part.data, replace(part.run, labels=labels), random_state)
+    return lesson._kept[key]
