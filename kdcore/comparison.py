@@ -121,6 +121,8 @@ def compare(
     students: Sequence[Any],
     test: Any = None,
     test_size: float = 0.25,
+    split: str = "random",
+    time_column: str | None = None,
     task: str = "auto",
     teacher_params: Mapping[str, Mapping[str, Any]] | None = None,
     student_params: Mapping[str, Mapping[str, Any]] | None = None,
@@ -149,7 +151,8 @@ def compare(
 
     Parameters
     ----------
-    data, target, test, test_size, task, sample_weight, unlabeled, folds, random_state, n_jobs
+    data, target, test, test_size, split, time_column, task, sample_weight, unlabeled, folds
+    random_state, n_jobs
         As in `kdcore.distill`.
     teachers, students : sequence
         Names or estimators, as in `kdcore.distill`.
@@ -189,6 +192,8 @@ def compare(
         task=task,
         sample_weight=sample_weight,
         extra=unlabeled,
+        split_by=split,
+        time_column=time_column,
         random_state=random_state,
     )
     step = on_progress or (lambda stage, done, total: None)

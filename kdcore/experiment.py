@@ -43,6 +43,8 @@ def distill(
     student: Any = "logistic_regression",
     test: Any = None,
     test_size: float = 0.25,
+    split: str = "random",
+    time_column: str | None = None,
     task: str = "auto",
     teacher_params: Mapping[str, Any] | None = None,
     teacher_proba: Any = None,
@@ -93,6 +95,12 @@ def distill(
     test : str, Path or table, optional
         Held-out rows; by default a share ``test_size`` of ``data``, stratified by class.
     test_size : float, default=0.25
+    split : {"random", "ordered"}, default="random"
+        ``"ordered"`` is for rows in order of time: the last ones are held out, nothing is shuffled,
+        and folds are blocks of the training rows.
+    time_column : str, optional
+        Column that tells the order; rows are sorted by it, and split as ``"ordered"``. It is no
+        input.
     task : {"auto", "classification", "binary", "multiclass", "regression"}
     teacher_params, student_params : mapping, optional
     teacher_proba, teacher_logits : array, frame or path, optional
@@ -199,6 +207,8 @@ def distill(
         task=task,
         sample_weight=sample_weight,
         extra=unlabeled,
+        split_by=split,
+        time_column=time_column,
         random_state=random_state,
     )
     classes = rows.train.classes

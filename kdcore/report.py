@@ -40,6 +40,7 @@ class DistillReport:
     seconds: dict[str, float] = field(default_factory=dict)
     selection: dict[str, Any] | None = None
     parity: dict[str, Any] | None = None
+    split: str = "random"
     seed: int = 0
     notes: list[str] = field(default_factory=list)
     bundle: str | None = None
@@ -49,7 +50,7 @@ class DistillReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, in the order of the documentation."""
         order = (
-            "task classes rows columns teacher plain plain_encoded student recipe selection "
+            "task classes rows split columns teacher plain plain_encoded student recipe selection "
             "verdict latency_us size_bytes seconds parity seed notes bundle deploy report"
         )
         return {key: getattr(self, key) for key in order.split()}

@@ -105,6 +105,18 @@ data_options = _all(
         "--test-size", type=float, default=0.25, show_default=True, help="Share of rows held out."
     ),
     click.option(
+        "--split",
+        default="random",
+        show_default=True,
+        metavar="HOW",
+        help="How rows are held out: random, or ordered for rows in order of time (the last ones).",
+    ),
+    click.option(
+        "--time-column",
+        metavar="COL",
+        help="Sort rows by this column, which is no input, and split them as ordered.",
+    ),
+    click.option(
         "--task",
         default="auto",
         show_default=True,
