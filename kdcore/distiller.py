@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from kdcore.report import FitReport
 from kdcore.resolve import named_estimator, resolve_student
 from kdcore.selection import ColumnWishes, either_budget
 from kdcore.sources import FITTED, Source, resolve_source
-from kdcore.splits import Data
+from kdcore.splits import SPLITS, Data
 from kdcore.table import LabeledTable
 from kdcore.teacher_run import TeacherRun
 from kdcore.teaching import teach
@@ -57,6 +58,8 @@ class _Distillation(BaseEstimator):
         max_cost: float | None = None,
         tolerance: float | str = 0.0,
         relabel: str = "auto",
+        stability: int = 0,
+        split: str = "random",
         random_state: int | None = 0,
         n_jobs: int | None = None,
     ) -> None:
@@ -80,6 +83,8 @@ class _Distillation(BaseEstimator):
         self.max_cost = max_cost
         self.tolerance = tolerance
         self.relabel = relabel
+        self.stability = stability
+        self.split = split
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -110,6 +115,11 @@ class _Distillation(BaseEstimator):
 
     def _distil(self, table: LabeledTable) -> None:
         start = time.perf_counter()
+        if self.split not in SPLITS:
+            raise ParameterError(
+                f"split={self.split!r} is not known; use one of {', '.join(SPLITS)}."
+            )
+        table = replace(table, ordered=self.split == "ordered")
         y, weight, classes = table.y, table.sample_weight, table.classes
         seed = seed_of(self.random_state)
         columns = ColumnWishes(
@@ -121,6 +131,7 @@ class _Distillation(BaseEstimator):
             max_cost=self.max_cost,
             tolerance=self.tolerance,
             relabel=self.relabel,
+            stability=self.stability,
         )
         wishes = Wishes(
             mode=self.recipe, augment=self.augment, encoder=self.encoder, columns=columns
@@ -278,6 +289,10 @@ _PARAMETERS = """
         of arrays are called ``x0, x1, ...``. `predict` needs no others.
     relabel : {{"auto", "always", "never"}}, default="auto"
         Whether the teacher labels again, fitted to the chosen columns; see `kdcore.distill`.
+    stability : int, default=0
+        Bootstrap samples on which columns are chosen again; see `kdcore.distill`.
+    split : {{"random", "ordered"}}, default="random"
+        ``"ordered"`` is for rows in order of time: folds are blocks, and nothing is shuffled.
     random_state : int or None, default=0
         Shuffles rows into folds and seeds a teacher that has no seed of its own. None draws a
         fresh seed.

@@ -70,6 +70,7 @@ def distill(
     max_cost: float | None = None,
     tolerance: float | str = 0.0,
     relabel: str = "auto",
+    stability: int = 0,
     time_limit: float | None = None,
     sample_weight: str | None = None,
     random_state: int = 0,
@@ -149,6 +150,9 @@ def distill(
         Once columns are chosen, the teacher is fitted anew on them alone and labels the rows again,
         out of fold; ``"auto"`` uses these labels where the student does better with them on
         held-out training rows. Only teachers that are fitted here can do that.
+    stability : int, default=0
+        Bootstrap samples of the training rows on which columns are chosen again, at the size that
+        was chosen: how often each column is, and how alike the sets are. Each fits a teacher.
     time_limit : float, optional
         Seconds after which no optional work is started: comparing recipes, tuning, synthetic
         rows. The teacher's labels and the student itself are always made.
@@ -186,6 +190,7 @@ def distill(
         max_cost=max_cost,
         tolerance=tolerance,
         relabel=relabel,
+        stability=stability,
     )
     wishes = Wishes(
         mode=recipe,

@@ -14,6 +14,7 @@ __all__ = [
     "comparison_rows",
     "recipe_line",
     "selection_line",
+    "stability_lines",
     "summary_rows",
 ]
 
@@ -182,6 +183,28 @@ def _named(row: Any) -> str:
         return str(row["student"])
     what = "of the columns" if isinstance(most, float) else "columns"
     return f"{row['student']} (at most {most} {what})"
+
+
+def stability_lines(report: DistillReport) -> list[str]:
+    """How stable the choice of columns is, in a few lines; none where that was not asked for."""
+    told = None if report.selection is None else report.selection["stability"]
+    if told is None:
+        return []
+    shown = list(told["frequency"].items())[:_MOST_NAMES]
+    more = len(told["frequency"]) - len(shown)
+    lines = [
+        f"stability: {told['samples']} bootstrap samples; Jaccard index "
+        f"{_number(told['jaccard'])}, Kuncheva index {_number(told['kuncheva'])}",
+        "chosen in: "
+        + ", ".join(f"{name} {share:.0%}" for name, share in shown)
+        + (f" and {more} more" if more else ""),
+    ]
+    lines += [
+        f"interchangeable: {', '.join(group['columns'][:_MOST_NAMES])} "
+        f"(one of them in {group['frequency']:.0%})"
+        for group in told["groups"]
+    ]
+    return lines
 
 
 def _within(most: Any, n_columns: float) -> list[str]:

@@ -18,6 +18,7 @@ from kdcore.selection.judges import (
     judging_lessons,
     number_of_splits,
 )
+from kdcore.selection.stability import stability
 from kdcore.selection.task import sizes, varying
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Selection:
         difference to the smallest, and ``chosen``.
     all_columns_loss : float or None
         Of the same student with every column that it may read.
+    stability : dict or None
+        See `kdcore.selection.stability.stability`; None unless asked for.
     splits : int
         Splits of the training rows that the losses are the mean of.
     seconds : float
@@ -60,13 +63,14 @@ class Selection:
     budget: int
     path: list[dict[str, Any]] = field(default_factory=list)
     all_columns_loss: float | None = None
+    stability: dict[str, Any] | None = None
     splits: int = 1
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        keys = "selector max_features budget columns path all_columns_loss splits seconds"
+        keys = "selector max_features budget columns path all_columns_loss splits stability seconds"
         return {key: getattr(self, key) for key in keys.split()}
 
     def mark(self, model: Any) -> None:
@@ -176,6 +180,25 @@ def select_columns(
     whole = None
     if time_left() > 0 and len(limits.pool) > limits.most:
         whole = float(weight @ losses(limits.pool))
+    told_again = None
+    if wishes.stability:
+        winner, size = trials[best][0], len(trials[best][1])
+
+        def choose(judge: Judge) -> list[str]:
+            orders = judge.rankings([size])[size]
+            order = orders.get(winner, next(iter(orders.values())))
+            return limits.take(order(size) if callable(order) else order, size)
+
+        told_again = stability(
+            lesson,
+            lambda part: Judge(student, part, limits, candidates, selector, encoder, random_state),
+            choose,
+            samples=wishes.stability,
+            candidates=candidates,
+            time_left=time_left,
+            random_state=random_state,
+            step=step,
+        )
     return Selection(
         columns=trials[best][1],
         selector=wishes.name,
@@ -183,6 +206,7 @@ def select_columns(
         budget=limits.most,
         path=path,
         all_columns_loss=whole,
+        stability=told_again,
         splits=len(judges),
         seconds=time.perf_counter() - start,
         notes=notes,
