@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kdcore.distiller import DistillationClassifier as DistillationClassifier
     from kdcore.distiller import DistillationRegressor as DistillationRegressor
     from kdcore.experiment import distill as distill
+    from kdcore.factor_selector import FactorSelector as FactorSelector
     from kdcore.given import GivenLabels as GivenLabels
     from kdcore.hpo import search as search
     from kdcore.losses import Loss as Loss
@@ -36,6 +37,7 @@ _LAZY = {
     "ClassifierTeacher": "kdcore.teachers",
     "DistillationClassifier": "kdcore.distiller",
     "DistillationRegressor": "kdcore.distiller",
+    "FactorSelector": "kdcore.factor_selector",
     "Loss": "kdcore.losses",
     "RegressorStudent": "kdcore.students",
     "RegressorTeacher": "kdcore.teachers",
@@ -53,6 +55,7 @@ __all__ = [
     "ClassifierTeacher",
     "DistillationClassifier",
     "DistillationRegressor",
+    "FactorSelector",
     "GivenLabels",
     "KDError",
     "Loss",

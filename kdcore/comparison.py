@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +16,16 @@ from kdcore.errors import KDError, ParameterError
 from kdcore.experiment import Progress
 from kdcore.files import atomic_path
 from kdcore.given import GivenLabels
-from kdcore.nested import nested_lessons
+from kdcore.labeller import Labeller
 from kdcore.pair_store import PairStore, model_key
 from kdcore.recipe_fit import Lesson
+from kdcore.relabelling import check_relabel
 from kdcore.resolve import resolve_student
 from kdcore.saved_results import COMPARISON_NAME, COMPARISON_PAGE
+from kdcore.selection import ColumnWishes
 from kdcore.sources import resolve_source
 from kdcore.splits import Data, prepare
 from kdcore.student_run import run_student
-from kdcore.teacher_run import run_teacher
 from kdcore.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ class Comparison:
     ----------
     pairs : list of dict
         For each pair what ``kd distill --json`` prints; for a failed one
-        ``{"teacher": {"name"}, "student": {"name"}, "error": reason}``.
+        ``{"teacher": {"name"}, "student": {"name"}, "error": reason}``, with ``max_features``
+        where there is a budget.
     """
 
     pairs: list[dict[str, Any]]
@@ -128,8 +131,11 @@ class Comparison:
                 "student": pair["student"]["name"],
             }
             if "error" in pair:
-                rows.append({**row, "error": pair["error"]})
+                most = pair.get("max_features")
+                rows.append({**row, "max_features": most, "error": pair["error"]})
                 continue
+            row["max_features"] = pair.get("recipe", {}).get("max_features")
+            row["n_columns"] = len(pair["student"].get("features", ()))
             metric = pair["verdict"]["metric"]
             likeness = pair["student"]["fidelity"] or {}
             row |= {
@@ -148,6 +154,8 @@ class Comparison:
             }
             rows.append(row)
         frame = pd.DataFrame(rows)
+        # 1 column and 1.0, which is all of them, are not the same.
+        frame["max_features"] = pd.Series([r["max_features"] for r in rows], dtype=object)
         scores = [c for c in frame.columns if c.endswith("_student")]
         return frame.sort_values(scores, kind="stable", ignore_index=True) if scores else frame
 
@@ -160,6 +168,8 @@ def compare(
     students: Sequence[Any],
     test: Any = None,
     test_size: float = 0.25,
+    split: str = "random",
+    time_column: str | None = None,
     task: str = "auto",
     teacher_params: Mapping[str, Mapping[str, Any]] | None = None,
     student_params: Mapping[str, Mapping[str, Any]] | None = None,
@@ -169,6 +179,14 @@ def compare(
     recipe: str = "fast",
     alpha: float | None = None,
     augment: Any = None,
+    max_features: Any = None,
+    selector: Any = None,
+    keep: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    costs: Mapping[str, float] | None = None,
+    max_cost: float | None = None,
+    tolerance: float | str = 0.0,
+    relabel: str = "auto",
     sample_weight: str | None = None,
     random_state: int = 0,
     n_jobs: int | None = None,
@@ -180,7 +198,8 @@ def compare(
 
     Parameters
     ----------
-    data, target, test, test_size, task, sample_weight, unlabeled, folds, random_state, n_jobs
+    data, target, test, test_size, split, time_column, task, sample_weight, unlabeled, folds
+    random_state, n_jobs
         As in `kdcore.distill`.
     teachers, students : sequence
         Names or estimators, as in `kdcore.distill`.
@@ -191,6 +210,11 @@ def compare(
         As in `kdcore.distill`. "auto" labels rows once more for each teacher, nested.
     alpha, augment : optional
         Override each student's own.
+    max_features : int, float or sequence of these, optional
+        Budgets of raw columns; each pair is distilled within each of them. None among them stands
+        for all columns.
+    selector, keep, drop, costs, max_cost, tolerance, relabel : optional
+        As in `kdcore.distill`, for all budgets.
     output : str or Path, optional
         Folder in which each finished pair is kept at once, and at the end ``comparison.json`` and
         ``compare.html``. Called again with the same arguments,
@@ -216,12 +240,31 @@ def compare(
         task=task,
         sample_weight=sample_weight,
         extra=unlabeled,
+        split_by=split,
+        time_column=time_column,
         random_state=random_state,
     )
     step = on_progress or (lambda stage, done, total: None)
-    total, done = len(teachers) * len(students), 0
-    wishes = Wishes(mode=recipe, augment=augment)
-    store = PairStore(output, rows, [folds, recipe, alpha, augment, random_state, fitted])
+    budgets = [
+        ColumnWishes(
+            max_features=most,
+            selector=selector,
+            keep=keep,
+            drop=drop,
+            costs=costs,
+            max_cost=max_cost,
+            tolerance=tolerance,
+            relabel=relabel,
+        )
+        for most in _budgets(max_features)
+    ]
+    for wanted in budgets:
+        wanted.limits(rows.train.names)
+    total, done = len(teachers) * len(students) * len(budgets), 0
+    settings: list[Any] = [folds, recipe, alpha, augment, random_state, fitted]
+    if any(wanted.asked for wanted in budgets):
+        settings += [selector, list(keep), list(drop), costs, max_cost, tolerance, relabel]
+    store = PairStore(output, rows, settings)
     pairs = []
     for teacher in teachers:
         ask = _once(
@@ -237,17 +280,19 @@ def compare(
                 cache=cache,
             )
         )
-        for student in students:
+        for student, wanted in itertools.product(students, budgets):
             params = (student_params or {}).get(_name(student))
             key = [
                 model_key(teacher, (teacher_params or {}).get(_name(teacher))),
                 model_key(student, params),
             ]
+            if wanted.max_features is not None:
+                key.append(repr(wanted.max_features))
             pair = store.get(key)
             if pair is None:
+                wishes = Wishes(mode=recipe, augment=augment, columns=wanted)
                 try:
-                    lesson, nested = ask()
-                    pair = _pair(student, params, alpha, lesson, nested, wishes)
+                    pair = _pair(student, params, alpha, *ask(), wishes)
                     store.put(key, pair)
                 except Exception as error:
                     # A model may fail in ways that nobody thought of; the others go on.
@@ -257,6 +302,8 @@ def compare(
                         "student": {"name": _name(student)},
                         "error": str(error) if known else f"unexpected {describe_error(error)}",
                     }
+                    if wanted.max_features is not None:
+                        pair["max_features"] = wanted.max_features
             pairs.append(pair)
             done += 1
             step("pairs", done, total)
@@ -276,25 +323,13 @@ def _ask(
     random_state: int,
     n_jobs: int | None,
     cache: LabelCache | None,
-) -> tuple[Lesson, Callable[[], list[Lesson]]]:
-    """What a teacher says of the rows, and the lessons to compare recipes on, made once."""
+) -> tuple[Lesson, Labeller]:
+    """What a teacher says of the rows, and who asks it again, made once."""
     source = resolve_source(
         teacher, rows.table, params=params, fitted=fitted, random_state=random_state
     )
-    run = run_teacher(
-        source,
-        rows.train,
-        rows.held,
-        rows.extra,
-        folds=folds,
-        random_state=random_state,
-        n_jobs=n_jobs,
-        cache=cache,
-    )
-    nested = partial(
-        nested_lessons, source, rows, random_state=random_state, n_jobs=n_jobs, cache=cache
-    )
-    return Lesson(rows, run, random_state), _once(nested)
+    labeller = Labeller(source, rows, folds, random_state, n_jobs, cache)
+    return Lesson(rows, labeller.run(), random_state), labeller
 
 
 def _pair(
@@ -302,9 +337,10 @@ def _pair(
     params: Mapping[str, Any] | None,
     alpha: float | None,
     lesson: Lesson,
-    nested: Callable[[], list[Lesson]],
+    labeller: Labeller,
     wishes: Wishes,
 ) -> dict[str, Any]:
+    check_relabel(wishes.columns, labeller.source)
     rows = lesson.data
     classes = rows.train.classes
     learner = resolve_student(
@@ -321,10 +357,21 @@ def _pair(
         wishes,
         clock=Clock(),
         random_state=lesson.random_state,
-        nested=nested,
+        nested=labeller.nested,
+        labeller=labeller,
         pictures=False,
     )
     return result.report.to_dict()
+
+
+def _budgets(max_features: Any) -> list[Any]:
+    """One or several budgets as a list without repetitions."""
+    if isinstance(max_features, (list, tuple)):
+        found = list({repr(most): most for most in max_features}.values())
+        if not found:
+            raise ParameterError("max_features is an empty list; name at least one budget.")
+        return found
+    return [max_features]
 
 
 def _once(make: Callable[[], _T]) -> Callable[[], _T]:

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from kdcore.errors import DataError, ParameterError
+from kdcore.errors import ParameterError
 from kdcore.evaluation import metrics
-from kdcore.inputs import labels_of, table_of, weights_of
+from kdcore.inputs import table_of
+from kdcore.labeled_rows import labeled_rows
 from kdcore.labeller import Labeller
 from kdcore.own_teachers import FittedTeacher
 from kdcore.recipe_fit import Lesson
 from kdcore.relabelling import check_relabel
 from kdcore.report import FitReport
 from kdcore.resolve import named_estimator, resolve_student
-from kdcore.schema import TableSchema
 from kdcore.selection import ColumnWishes, either_budget
 from kdcore.sources import FITTED, Source, resolve_source
-from kdcore.splits import Data
+from kdcore.splits import SPLITS, Data
 from kdcore.table import LabeledTable
 from kdcore.teacher_run import TeacherRun
 from kdcore.teaching import teach
 from kdcore.wishes import Wishes
 
-__all__ = ["DistillationClassifier", "DistillationRegressor", "FitReport"]
+__all__ = ["DistillationClassifier", "DistillationRegressor", "FitReport", "seed_of"]
 
 
 class _Distillation(BaseEstimator):
@@ -58,6 +59,8 @@ class _Distillation(BaseEstimator):
         max_cost: float | None = None,
         tolerance: float | str = 0.0,
         relabel: str = "auto",
+        stability: int = 0,
+        split: str = "random",
         random_state: int | None = 0,
         n_jobs: int | None = None,
     ) -> None:
@@ -82,6 +85,8 @@ class _Distillation(BaseEstimator):
         self.max_cost = max_cost
         self.tolerance = tolerance
         self.relabel = relabel
+        self.stability = stability
+        self.split = split
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -112,8 +117,13 @@ class _Distillation(BaseEstimator):
 
     def _distil(self, table: LabeledTable) -> None:
         start = time.perf_counter()
+        if self.split not in SPLITS:
+            raise ParameterError(
+                f"split={self.split!r} is not known; use one of {', '.join(SPLITS)}."
+            )
+        table = replace(table, ordered=self.split == "ordered")
         y, weight, classes = table.y, table.sample_weight, table.classes
-        seed = _seed(self.random_state)
+        seed = seed_of(self.random_state)
         columns = ColumnWishes(
             max_features=either_budget(self.max_features, self.max_factor_ratio),
             selector=self.selector,
@@ -123,6 +133,7 @@ class _Distillation(BaseEstimator):
             max_cost=self.max_cost,
             tolerance=self.tolerance,
             relabel=self.relabel,
+            stability=self.stability,
         )
         wishes = Wishes(
             mode=self.recipe,
@@ -211,40 +222,37 @@ class _Distillation(BaseEstimator):
             )
         return source
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any) -> LabeledTable:
-        """Rows of positive weight."""
-        frame = table_of(self, X, reset=True)
-        y = labels_of(y, len(frame), classes=self._task != "regression")
-        weight = weights_of(sample_weight, frame)
-        rows, kept = np.arange(len(frame)), frame
-        if weight is not None and not (weight > 0).all():
-            rows = np.flatnonzero(weight > 0)
-            kept, y, weight = frame.iloc[rows], y[rows], weight[rows]
-        classes, task = None, "regression"
-        if self._task == "regression":
-            y = check_array(y, ensure_2d=False, dtype=np.float64)
-        else:
-            classes = np.unique(y)
-            if len(classes) < 2:
-                raise DataError(
-                    "only one class is present; a classifier needs at least two classes."
-                )
-            task = "binary" if len(classes) == 2 else "multiclass"
-        return LabeledTable(
-            whole=TableSchema.fit(kept).canonical(kept).reset_index(drop=True),
-            classes=classes,
-            source=frame,
-            rows=rows,
-            y=y,
-            sample_weight=weight,
-            task=task,
-            target="y",
-        )
-
     def get_selected_features(self) -> list[str]:
         """Names of the raw columns that the student reads."""
         check_is_fitted(self)
         return list(self.student_.get_selected_features())
+
+    def get_support(self, indices: bool = False) -> np.ndarray:
+        """Mask (or positions) of the raw columns that the student reads."""
+        check_is_fitted(self)
+        return np.asarray(self.student_.get_support(indices))
+
+    def get_feature_importance(self) -> dict[str, float]:
+        """Importance of each raw column to the student by name, the largest first.
+
+        Raises
+        ------
+        AttributeError
+            When the student does not tell importances.
+        """
+        check_is_fitted(self)
+        return dict(self.student_.get_feature_importance())
+
+    @property
+    def selected_features_(self) -> list[str]:
+        """Names of the raw columns that the student reads."""
+        return self.get_selected_features()
+
+    @property
+    def selection_path_(self) -> list[dict[str, Any]]:
+        """Sets of columns that were tried; see `kdcore.selection.Selection`."""
+        check_is_fitted(self)
+        return list(self.student_.selection_path_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -290,6 +298,10 @@ _PARAMETERS = """
         of arrays are called ``x0, x1, ...``. `predict` needs no others.
     relabel : {{"auto", "always", "never"}}, default="auto"
         Whether the teacher labels again, fitted to the chosen columns; see `kdcore.distill`.
+    stability : int, default=0
+        Bootstrap samples on which columns are chosen again; see `kdcore.distill`.
+    split : {{"random", "ordered"}}, default="random"
+        ``"ordered"`` is for rows in order of time: folds are blocks, and nothing is shuffled.
     random_state : int or None, default=0
         Shuffles rows into folds and seeds a teacher that has no seed of its own. None draws a
         fresh seed.
@@ -301,6 +313,8 @@ _PARAMETERS = """
     teacher_ : estimator fitted on all rows, or the one that came fitted; None for given labels
     student_ : fitted student, which `predict` asks
     report_ : FitReport
+    selected_features_ : list of str, the raw columns that the student reads
+    selection_path_ : list of dict, the sets that were tried; only where columns were selected
     {classes}n_features_in_ : int
     feature_names_in_ : array, where the table has column names
 """
@@ -336,7 +350,7 @@ class DistillationClassifier(ClassifierMixin, _Distillation):
         DataError, ParameterError, FitError, UnknownNameError, PluginError
             All of them are `kdcore.KDError`.
         """
-        table = self._rows(X, y, sample_weight)
+        table = labeled_rows(self, X, y, sample_weight, regression=False)
         self.classes_ = table.classes
         self._distil(table)
         return self
@@ -363,7 +377,7 @@ class DistillationRegressor(RegressorMixin, _Distillation):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DistillationRegressor:
         """Fit teacher and student; see `DistillationClassifier.fit`."""
-        self._distil(self._rows(X, y, sample_weight))
+        self._distil(labeled_rows(self, X, y, sample_weight, regression=True))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -379,7 +393,8 @@ def _input(estimator: Any, X: Any) -> Any:
     return frame
 
 
-def _seed(random_state: Any) -> int:
+def seed_of(random_state: Any) -> int:
+    """A seed from what scikit-learn calls ``random_state``; None draws a fresh one."""
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0] % 2**31)
     if isinstance(random_state, (int, np.integer)):

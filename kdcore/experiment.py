@@ -44,6 +44,8 @@ def distill(
     student: Any = "logistic_regression",
     test: Any = None,
     test_size: float = 0.25,
+    split: str = "random",
+    time_column: str | None = None,
     task: str = "auto",
     teacher_params: Mapping[str, Any] | None = None,
     teacher_proba: Any = None,
@@ -70,6 +72,7 @@ def distill(
     max_cost: float | None = None,
     tolerance: float | str = 0.0,
     relabel: str = "auto",
+    stability: int = 0,
     time_limit: float | None = None,
     sample_weight: str | None = None,
     random_state: int = 0,
@@ -96,6 +99,12 @@ def distill(
     test : str, Path or table, optional
         Held-out rows; by default a share ``test_size`` of ``data``, stratified by class.
     test_size : float, default=0.25
+    split : {"random", "ordered"}, default="random"
+        ``"ordered"`` is for rows in order of time: the last ones are held out, nothing is shuffled,
+        and folds are blocks of the training rows.
+    time_column : str, optional
+        Column that tells the order; rows are sorted by it, and split as ``"ordered"``. It is no
+        input.
     task : {"auto", "classification", "binary", "multiclass", "regression"}
     teacher_params, student_params : mapping, optional
     teacher_proba, teacher_logits : array, frame or path, optional
@@ -147,6 +156,9 @@ def distill(
         Once columns are chosen, the teacher is fitted anew on them alone and labels the rows again,
         out of fold; ``"auto"`` uses these labels where the student does better with them on
         held-out training rows. Only teachers that are fitted here can do that.
+    stability : int, default=0
+        Bootstrap samples of the training rows on which columns are chosen again, at the size that
+        was chosen: how often each column is, and how alike the sets are. Each fits a teacher.
     time_limit : float, optional
         Seconds after which no optional work is started: comparing recipes, tuning, synthetic
         rows. The teacher's labels and the student itself are always made.
@@ -187,6 +199,7 @@ def distill(
         max_cost=max_cost,
         tolerance=tolerance,
         relabel=relabel,
+        stability=stability,
     )
     wishes = Wishes(
         mode=recipe,
@@ -209,6 +222,8 @@ def distill(
         task=task,
         sample_weight=sample_weight,
         extra=unlabeled,
+        split_by=split,
+        time_column=time_column,
         random_state=random_state,
     )
     classes = rows.train.classes

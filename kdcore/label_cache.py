@@ -160,6 +160,8 @@ def fingerprint(table: RawTable) -> str:
     if isinstance(table, LabeledTable):
         digest.update(f"{table.y.dtype}{table.target}{table.task}".encode())
         digest.update(np.ascontiguousarray(table.y).tobytes())
+        if table.ordered:
+            digest.update(b"ordered")
         if table.sample_weight is not None:
             digest.update(table.sample_weight.tobytes())
     return digest.hexdigest()

@@ -103,7 +103,12 @@ class EncodedTeacher(BaseEstimator):
 
 
 def fold_plan(
-    y: np.ndarray, *, classes: np.ndarray | None, folds: int | str, random_state: int
+    y: np.ndarray,
+    *,
+    classes: np.ndarray | None,
+    folds: int | str,
+    random_state: int,
+    ordered: bool = False,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Training and labelled row positions of each fold, stratified so that no fold lacks a class.
 
@@ -116,6 +121,9 @@ def fold_plan(
         None means regression.
     folds : int or "auto"
         ``"auto"`` is 5, or fewer where the rarest class has fewer rows.
+    ordered : bool, default=False
+        Rows in order of time become folds as blocks, unshuffled, so that no teacher has seen the
+        neighbours of a row that it labels; a block may lack a class.
 
     Raises
     ------
@@ -130,7 +138,7 @@ def fold_plan(
         raise ParameterError(f"folds={folds} must be at least 2.")
     if len(y) < 2:
         raise DataError("out-of-fold labels need at least 2 rows; n_samples = 1 is too few.")
-    if classes is None:
+    if classes is None or ordered:
         most, what = len(y), "the table"
     else:
         labels, counts = np.unique(y, return_counts=True)
@@ -139,13 +147,15 @@ def fold_plan(
         number = min(_DEFAULT_FOLDS, max(2, most))
     elif int(folds) > most:
         more = f"folds={folds} is more than the {most} training row(s) of {what}"
-        if classes is None:
+        if classes is None or ordered:
             raise ParameterError(f"{more}; use fewer folds.")
         raise ParameterError(
             f"{more} so some fold would lack it; use fewer folds, or merge that class with another."
         )
     else:
         number = int(folds)
+    if ordered:
+        return list(KFold(number).split(y))
     if classes is not None and counts.max() < 2:
         raise DataError(
             f"each of the {len(labels)} classes has a single row, so a teacher that has not seen "
@@ -179,6 +189,7 @@ def out_of_fold(
     n_jobs: int | None = None,
     on_step: Callable[[int, int], None] | None = None,
     rows: np.ndarray | None = None,
+    ordered: bool = False,
 ) -> TeacherLabels:
     """Label every row by a teacher that was not fitted on it, and fit the teacher on all rows.
 
@@ -204,6 +215,8 @@ def out_of_fold(
     rows : int array of shape (n,), optional
         Positions in ``X`` of the rows, where it has others too. Each fit then copies no more than
         its own rows.
+    ordered : bool, default=False
+        See `fold_plan`.
 
     Raises
     ------
@@ -213,7 +226,7 @@ def out_of_fold(
         See `fold_plan`.
     """
     start = time.perf_counter()
-    plan = fold_plan(y, classes=classes, folds=folds, random_state=random_state)
+    plan = fold_plan(y, classes=classes, folds=folds, random_state=random_state, ordered=ordered)
     model = _single_threaded(_readable(teacher, X, rows))
     everything = np.arange(len(y))
     # The longest fit goes first.

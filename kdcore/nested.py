@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kdcore.labels import fold_plan
 from kdcore.recipe_fit import Lesson
 from kdcore.splits import Data
@@ -47,7 +49,8 @@ def nested_lessons(
 
     A teacher is fitted on each part alone, and labels it by folds within the part: with the
     ordinary out-of-fold labels, the other folds' teachers would have told of the held-out rows.
-    There is one part, or five of them below 2,000 rows; or ``count``, as far as there are folds.
+    There is one part, or five of them below 2,000 rows (three of ordered rows, each judged by
+    what comes next); or ``count``, as far as there are folds.
     """
     plan = _plan(data, random_state)[: count or nested_count(data)]
     lessons = []
@@ -72,7 +75,9 @@ def nested_lessons(
 
 def nested_count(data: Data) -> int:
     """How many parts `nested_lessons` makes."""
-    return 1 if len(data.train) >= _FEW_ROWS else 5
+    if len(data.train) >= _FEW_ROWS:
+        return 1
+    return 3 if data.train.ordered else 5
 
 
 def part_of(lesson: Lesson, random_state: int, number: int = 0) -> Lesson:
@@ -98,7 +103,15 @@ def part_count(lesson: Lesson) -> int:
 
 def _plan(data: Data, random_state: int) -> list[Any]:
     train = data.train
+    if train.ordered:
+        return _forward(len(train))
     return fold_plan(train.y, classes=train.classes, folds="auto", random_state=random_state)
+
+
+def _forward(n: int) -> list[Any]:
+    """The last fifth of the rows, judged by all before it; then the fifths before that."""
+    edges = [round(n * share / 5) for share in range(6)]
+    return [(np.arange(edges[i]), np.arange(edges[i], edges[i + 1])) for i in (4, 3, 2)]
 
 
 def _split(data: Data, inside: Any, outside: Any) -> Data:

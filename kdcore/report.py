@@ -14,6 +14,7 @@ __all__ = [
     "comparison_rows",
     "recipe_line",
     "selection_line",
+    "stability_lines",
     "summary_rows",
 ]
 
@@ -40,6 +41,7 @@ class DistillReport:
     seconds: dict[str, float] = field(default_factory=dict)
     selection: dict[str, Any] | None = None
     parity: dict[str, Any] | None = None
+    split: str = "random"
     seed: int = 0
     notes: list[str] = field(default_factory=list)
     bundle: str | None = None
@@ -51,7 +53,7 @@ class DistillReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, in the order of the documentation."""
         order = (
-            "task classes rows columns teacher plain plain_encoded student recipe selection "
+            "task classes rows split columns teacher plain plain_encoded student recipe selection "
             "verdict latency_us size_bytes seconds parity seed notes bundle deploy report "
             "origin pictures"
         )
@@ -189,6 +191,42 @@ def selection_line(report: DistillReport) -> str | None:
     return line
 
 
+def _named(row: Any) -> str:
+    """The student of a pair, with its budget where there is one."""
+    most = row["max_features"]
+    if most is None:
+        return str(row["student"])
+    what = "of the columns" if isinstance(most, float) else "columns"
+    return f"{row['student']} (at most {most} {what})"
+
+
+def stability_lines(report: DistillReport) -> list[str]:
+    """How stable the choice of columns is, in a few lines; none where that was not asked for."""
+    told = None if report.selection is None else report.selection["stability"]
+    if told is None:
+        return []
+    shown = list(told["frequency"].items())[:_MOST_NAMES]
+    more = len(told["frequency"]) - len(shown)
+    lines = [
+        f"stability: {told['samples']} bootstrap samples; Jaccard index "
+        f"{_number(told['jaccard'])}, Kuncheva index {_number(told['kuncheva'])}",
+        "chosen in: "
+        + ", ".join(f"{name} {share:.0%}" for name, share in shown)
+        + (f" and {more} more" if more else ""),
+    ]
+    lines += [
+        f"interchangeable: {', '.join(group['columns'][:_MOST_NAMES])} "
+        f"(one of them in {group['frequency']:.0%})"
+        for group in told["groups"]
+    ]
+    return lines
+
+
+def _within(most: Any, n_columns: float) -> list[str]:
+    """A budget, and the columns that a student reads."""
+    return ["-" if most is None else str(most), f"{n_columns:.0f}"]
+
+
 def _number(value: float | None) -> str:
     if value is None or value != value:
         return "-"
@@ -219,7 +257,7 @@ def comparison_rows(
     """Headings and rows of a comparison, the best student first, and the failed pairs."""
     frame = comparison.to_frame()
     failed = [
-        (row["teacher"], row["student"], row["error"])
+        (row["teacher"], _named(row), row["error"])
         for row in frame.to_dict("records")
         if isinstance(row["error"], str)
     ]
@@ -227,18 +265,26 @@ def comparison_rows(
         return [], [], failed
     metric = next(c for c in frame.columns if c.endswith("_student")).removesuffix("_student")
     label = _HEADINGS[metric]
-    headings = ["", "teacher", "student", f"{label}: teacher", "plain", "distilled"]
+    budgets = frame["max_features"].notna().any()
+    headings = ["", "teacher", "student"]
+    headings += ["at most", "columns"] if budgets else []
+    headings += [f"{label}: teacher", "plain", "distilled"]
     headings += ["gap closed", "agrees", "1 row", "size", "deploy"]
     body = []
     for row in frame.to_dict("records"):
         if isinstance(row["error"], str):
             continue
-        gap = row["gap_closed"]
+        gap, most = row["gap_closed"], row["max_features"]
         body.append(
             [
                 "*" if row["pareto"] else "",
                 row["teacher"],
                 row["student"],
+                *(
+                    ["-" if most is None else str(most), f"{row['n_columns']:.0f}"]
+                    if budgets
+                    else []
+                ),
                 *(_number(row[f"{metric}_{who}"]) for who in ("teacher", "plain", "student")),
                 "-" if gap is None or gap != gap else f"{gap:.0%}",
                 _number(row["fidelity"]),

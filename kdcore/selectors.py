@@ -26,6 +26,9 @@ class Selector:
     student; see `kdcore.selection.filters.RankingSelector`.
     """
 
+    #: Whether ``rankings`` asks the teacher, for which one is fitted on each split.
+    uses_teacher = True
+
     def select(
         self, X: Any, targets: SoftTargets, *, max_features: int | float, random_state: int = 0
     ) -> list[str]:

@@ -123,6 +123,7 @@ def resolve_source(
             rows=train.part,
             classes=train.classes,
             sample_weight=train.sample_weight,
+            ordered=train.ordered,
             **options,
         )
 

@@ -212,6 +212,7 @@ def _judged(
         plain_encoded=outputs.get("plain_encoded"),
         classes=classes,
         sample_weight=weight,
+        ordered=train.ordered,
         random_state=seed,
     )
     versions: dict[str, dict[str, Any]] = {}
@@ -277,6 +278,7 @@ def _judged(
             "augmented": taught.augmented,
             "unlabeled": 0 if data.extra is None else len(data.extra),
         },
+        split="ordered" if train.ordered else "random",
         columns=len(train.names),
         teacher={
             "name": run.name,

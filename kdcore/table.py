@@ -123,12 +123,15 @@ class LabeledTable(RawTable):
     sample_weight : array of shape (n,) or None
     task : {"binary", "multiclass", "regression"}
     target : str
+    ordered : bool, default=False
+        Whether the rows are in order of time, so that they may not be shuffled into folds.
     """
 
     y: np.ndarray
     sample_weight: np.ndarray | None
     task: str
     target: str
+    ordered: bool = False
 
     @property
     def weight(self) -> np.ndarray:

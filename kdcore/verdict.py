@@ -69,6 +69,7 @@ def paired_interval(
     *,
     weight: np.ndarray | None = None,
     root: bool = False,
+    block: int = 1,
     random_state: int = 0,
 ) -> tuple[float, tuple[float, float]]:
     """Difference of two mean losses over the same rows, and its 95 % bootstrap interval.
@@ -83,6 +84,9 @@ def paired_interval(
     weight : array of shape (n,), optional
     root : bool, default=False
         Take square roots of the means first, as for RMSE.
+    block : int, default=1
+        Rows that are drawn together, for rows in order of time, neighbours of which resemble each
+        other (circular block bootstrap; Politis, Romano 1992).
     random_state : int, default=0
 
     Returns
@@ -98,7 +102,10 @@ def paired_interval(
     sums = np.empty((_RESAMPLES, 3))
     for i in range(_RESAMPLES):
         # Resampling n rows with replacement is counting how often each is drawn.
-        counts = np.bincount(rng.integers(0, n, n, dtype=np.int32), minlength=n)
+        drawn = rng.integers(0, n, -(-n // block), dtype=np.int32)
+        if block > 1:
+            drawn = ((drawn[:, None] + np.arange(block)) % n).ravel()[:n]
+        counts = np.bincount(drawn, minlength=n)
         sums[i] = counts @ columns
 
     def difference(total: np.ndarray) -> np.ndarray:
@@ -135,6 +142,7 @@ def verdict(
     classes: np.ndarray | None,
     plain_encoded: np.ndarray | None = None,
     sample_weight: np.ndarray | None = None,
+    ordered: bool = False,
     random_state: int = 0,
 ) -> Verdict:
     """Compare the versions of a student on held-out rows.
@@ -150,6 +158,8 @@ def verdict(
     plain_encoded : array, optional
         Output of the student of labels alone behind the encoding of the distilled one.
     sample_weight : array of shape (n,), optional
+    ordered : bool, default=False
+        Whether the rows are in order of time; they are then drawn in blocks of n^(1/3) rows.
     random_state : int, default=0
         Of the bootstrap.
     """
@@ -157,7 +167,8 @@ def verdict(
     outputs = {"plain": plain, "distilled": distilled}
     if plain_encoded is not None:
         outputs["plain_encoded"] = plain_encoded
-    scores = _Scores(outputs, y, classes, weight, random_state)
+    block = round(len(y) ** (1 / 3)) if ordered else 1
+    scores = _Scores(outputs, y, classes, weight, random_state, max(1, block))
     gain, interval = scores.gain("plain", "distilled")
     lead = None
     if teacher is not None:
@@ -182,7 +193,9 @@ class _Scores:
         classes: np.ndarray | None,
         weight: np.ndarray,
         random_state: int,
+        block: int,
     ) -> None:
+        self.block = block
         self.losses = {name: row_losses(output, y, classes) for name, output in outputs.items()}
         self.regression = classes is None
         self.metric = "rmse" if self.regression else "log_loss"
@@ -204,6 +217,7 @@ class _Scores:
             self.losses[other],
             weight=self.weight,
             root=self.regression,
+            block=self.block,
             random_state=self.random_state,
         )
 

@@ -247,3 +247,60 @@ def test_the_frame_shows_the_best_student_first_and_holds_the_numbers_of_the_pai
         assert row["fidelity"] == pair["student"]["fidelity"]["agreement"]
         assert row["latency_us"] == pair["latency_us"]["student"]["single"]
     assert set(result.to_dict()) == {"pairs", "pareto"}
+
+
+def test_each_pair_is_distilled_within_each_budget_by_one_labelling(counted, tmp_path):
+    options = {
+        "target": "target",
+        "teachers": ["counted"],
+        "students": [TreeStudent(), TreeStudent(max_depth=2)],
+        "max_features": [1, 0.5, None],
+        "selector": "mrmr",
+        "relabel": "never",
+        "drop": ["sepal width (cm)"],
+        "output": tmp_path,
+    }
+    result = kdcore.compare(iris(), **options)
+    assert not any("error" in pair for pair in result.pairs)
+    fits = len(counted)
+    assert fits == 6  # mRMR needs no teacher
+    read = [len(pair["student"]["features"]) for pair in result.pairs]
+    assert all(n <= most for n, most in zip(read, [1, 2, 3] * 2, strict=True))
+    frame = result.to_frame()
+    assert sorted(map(str, frame["max_features"])) == ["0.5", "0.5", "1", "1", "None", "None"]
+    assert (frame["n_columns"] >= 1).all()
+    # Budgets are kept apart in the folder.
+    assert kdcore.compare(iris(), **options).pairs == result.pairs
+    assert len(counted) == fits
+
+
+def test_students_and_budgets_share_the_teachers_that_columns_are_judged_by(counted):
+    """Each of them used to fit the same five teachers anew."""
+    kdcore.compare(
+        iris(),
+        target="target",
+        teachers=["counted"],
+        students=[TreeStudent(), TreeStudent(max_depth=2)],
+        max_features=[1, 2],
+        selector="teacher_gain",
+        relabel="never",
+    )
+    assert len(counted) == 6 + 5
+
+
+def test_a_budget_that_cannot_be_meant_ends_a_comparison_before_any_fit(counted):
+    base = {"target": "target", "teachers": ["counted"], "students": [TreeStudent()]}
+    for options, words in (
+        ({"max_features": [2, 0]}, "leaves no column"),
+        ({"max_features": []}, "name at least one budget"),
+        ({"max_features": 2, "keep": ["petal"]}, "no column 'petal'"),
+        ({"relabel": "always"}, "give max_features too"),
+    ):
+        with pytest.raises(KDError, match=words):
+            kdcore.compare(iris(), **base, **options)
+    assert not counted
+    # What one pair cannot do is a row, and says which budget it was.
+    [one, other] = kdcore.compare(
+        iris(), **base | {"students": ["nobody"]}, max_features=[1, 2]
+    ).pairs
+    assert (one["max_features"], other["max_features"]) == (1, 2)

@@ -364,3 +364,15 @@ def test_examples_in_python_run(page: Path, tmp_path: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_both_languages_of_a_guide_show_the_same_commands_and_code() -> None:
+    for chinese in DOCS.rglob("*.zh.md"):
+        english = chinese.with_name(chinese.name.replace(".zh.md", ".md"))
+        assert shell_commands(chinese) == shell_commands(english)
+        assert python_of(chinese) == python_of(english)
+        headings = [
+            re.findall(r"^#+ ", page.read_text(encoding="utf-8"), re.M)
+            for page in (chinese, english)
+        ]
+        assert headings[0] == headings[1]

@@ -16,7 +16,7 @@ from small_models import LeastSquaresStudent, SoftmaxStudent, TreeStudent
 import kdcore
 from kdcore import DistillationClassifier, SelectorSpec
 from kdcore.builtin import kd_selectors
-from kdcore.errors import FitError, ParameterError, UnknownNameError
+from kdcore.errors import DataError, FitError, ParameterError, UnknownNameError
 from kdcore.selection import ColumnWishes, Limits, either_budget
 from kdcore.selection.redundancy import mrmr_order
 from kdcore.selection.search import Selection, _chosen
@@ -125,6 +125,12 @@ class TestThePromise:
         )
         assert model.report_.selection["columns"] == read
         assert model.student_.selection_path_ == model.report_.selection["path"]
+        assert model.selection_path_ == model.report_.selection["path"]
+        assert model.selected_features_ == read
+        assert [COLUMNS[j] for j in model.get_support(indices=True)] == read
+        assert model.get_support().sum() == len(read)
+        importance = model.get_feature_importance()
+        assert {name for name, value in importance.items() if value > 0} <= set(read)
 
     def test_a_student_that_ignores_its_features_is_refused_not_believed(self):
         class Greedy(SoftmaxStudent):
@@ -265,6 +271,9 @@ class TestWishes:
             ({"max_features": 3, "keep": "a"}, "must be a list of columns"),
             ({"max_features": 1.5}, "not a ratio"),
             ({"max_features": 0}, "leaves no column"),
+            ({"max_features": -2}, "max_features=-2 leaves no column"),
+            ({"max_features": -0.5}, r"not a ratio in \(0, 1\]"),
+            ({"max_features": "five"}, "is not a number"),
             ({"max_features": 3, "max_factor_ratio": 0.2}, "two names of the same budget"),
             ({"max_factor_ratio": 3}, r"not a ratio in \(0, 1\]"),
             ({"max_features": 3, "max_cost": 2}, "belong together"),
@@ -284,6 +293,24 @@ class TestWishes:
 
         with pytest.raises(ParameterError, match=words) as caught:
             distilled(TreeStudent(), teacher=never, **options)
+        assert "\n" not in str(caught.value)
+
+    def test_a_budget_beyond_the_table_means_all_columns_and_that_is_said(self):
+        result = distilled(TreeStudent(), table(80), max_features=50)
+        assert result.report.selection["budget"] == 8
+        assert any("more than the 8 columns" in note for note in result.report.notes)
+
+    def test_constant_columns_are_nothing_to_choose_from(self):
+        data = table(80).assign(**dict.fromkeys(COLUMNS, 1.0))
+        with pytest.raises(DataError, match=r"all 8 columns .* are constant") as caught:
+            distilled(TreeStudent(), data, max_features=2)
+        assert "\n" not in str(caught.value)
+
+    def test_a_chosen_column_that_is_lacking_is_named(self):
+        result = distilled(TreeStudent(), table(80), max_features=2, keep=["city"])
+        alone = table(20)[result.student.get_selected_features()].drop(columns="city")
+        with pytest.raises(DataError, match=r"lacks 1 column.*'city'") as caught:
+            result.student.predict(alone)
         assert "\n" not in str(caught.value)
 
     def test_an_unknown_selector_is_named_with_the_nearest(self):

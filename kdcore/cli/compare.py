@@ -11,6 +11,7 @@ from kdcore.cli.common import echo_json
 from kdcore.cli.completion import files, names
 from kdcore.cli.options import (
     asked_for,
+    budgets_options,
     cache_of,
     data_options,
     mlflow_option,
@@ -92,6 +93,7 @@ def _by_name(
     "training rows; plain: soft labels and nothing else.",
 )
 @recipe_options
+@budgets_options
 @click.option(
     "--output",
     "-o",
@@ -119,6 +121,7 @@ def compare_command(
     Examples:
       kd compare adult.parquet -t target --teachers xgboost --students decision_tree,xgboost
       kd compare houses.csv -t price --teachers xgboost --students ridge,decision_tree -o pairs
+      kd compare adult.csv -t y --teachers xgboost --students decision_tree --max-features 3,6,0.8
     """
     from kdcore.comparison import compare
 

@@ -85,6 +85,14 @@ __all__ = ["distill_command", "show_report", "teacher_of"]
 )
 @recipe_options
 @column_options
+@click.option(
+    "--stability",
+    type=int,
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Choose columns again on N bootstrap samples, and tell how alike the choices are.",
+)
 @click.option("--temperature", type=float, help="Softens teacher and student; 1 unless given.")
 @click.option(
     "--encoder",
@@ -200,7 +208,7 @@ def show_report(report: DistillReport) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from kdcore.report import recipe_line, selection_line, summary_rows
+    from kdcore.report import recipe_line, selection_line, stability_lines, summary_rows
 
     # A table that does not fit is better wrapped than cut.
     console = Console(highlight=False, soft_wrap=True, width=200)
@@ -219,6 +227,8 @@ def show_report(report: DistillReport) -> None:
     chosen = selection_line(report)
     if chosen is not None:
         console.print(chosen, markup=False)
+        for text in stability_lines(report):
+            console.print(text, markup=False)
     headings, body = summary_rows(report)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for i, heading in enumerate(headings):

@@ -14,6 +14,7 @@ from kdcore.cli.progress import verbose_option
 __all__ = [
     "as_value",
     "asked_for",
+    "budgets_options",
     "cache_of",
     "column_options",
     "data_options",
@@ -110,6 +111,18 @@ data_options = _all(
         "--test-size", type=float, default=0.25, show_default=True, help="Share of rows held out."
     ),
     click.option(
+        "--split",
+        default="random",
+        show_default=True,
+        metavar="HOW",
+        help="How rows are held out: random, or ordered for rows in order of time (the last ones).",
+    ),
+    click.option(
+        "--time-column",
+        metavar="COL",
+        help="Sort rows by this column, which is no input, and split them as ordered.",
+    ),
+    click.option(
         "--task",
         default="auto",
         show_default=True,
@@ -184,8 +197,21 @@ def max_features(
     ctx: click.Context, param: click.Parameter, value: str | None
 ) -> int | float | None:
     """A number of columns or a ratio of them."""
+    return None if value is None else _budget_of(value)
+
+
+def _several_budgets(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> list[int | float] | None:
     if value is None:
         return None
+    found = [_budget_of(part.strip()) for part in value.split(",") if part.strip()]
+    if not found:
+        raise click.BadParameter("name at least one budget.")
+    return found
+
+
+def _budget_of(value: str) -> int | float:
     try:
         return int(value)
     except ValueError:
@@ -215,14 +241,7 @@ def _tolerance(ctx: click.Context, param: click.Parameter, value: str) -> float 
         return value
 
 
-#: Which columns a student may read.
-column_options = _all(
-    click.option(
-        "--max-features",
-        metavar="N|RATIO",
-        callback=max_features,
-        help="Most columns that the student reads, as a number or a ratio of all; a ceiling.",
-    ),
+_within_a_budget = _all(
     click.option(
         "--selector",
         metavar="NAME",
@@ -270,6 +289,29 @@ column_options = _all(
         help="Whether the teacher labels again, fitted to the chosen columns: auto (where that is "
         "better on held-out training rows), always or never.",
     ),
+)
+
+#: Which columns a student may read.
+column_options = _all(
+    click.option(
+        "--max-features",
+        metavar="N|RATIO",
+        callback=max_features,
+        help="Most columns that the student reads, as a number or a ratio of all; a ceiling.",
+    ),
+    _within_a_budget,
+)
+
+#: The same for several budgets.
+budgets_options = _all(
+    click.option(
+        "--max-features",
+        metavar="N|RATIO,...",
+        callback=_several_budgets,
+        help="Most columns that students read, as numbers or ratios of all: 5,10,0.5. Each pair is "
+        "distilled within each budget.",
+    ),
+    _within_a_budget,
 )
 
 run_options = _all(

@@ -22,6 +22,7 @@ _TITLES = {
     "teacher": "Fitting the teacher",
     "select": "Choosing columns",
     "relabel": "Labelling again",
+    "stability": "Choosing columns on bootstrap samples",
     "students": "Fitting the students",
     "validate": "Comparing recipes",
     "evaluate": "Judging on held-out rows",

@@ -92,6 +92,8 @@ class TeacherPrior(RankingSelector):
 class MRMR(RankingSelector):
     """Maximum relevance, minimum redundancy: neither a teacher's trees nor a student is needed."""
 
+    uses_teacher = False
+
     def rankings(self, task: SelectionTask) -> dict[str, list[str]]:
         return {"mrmr": mrmr_order(task)}
 
@@ -104,6 +106,8 @@ class StudentBackward(RankingSelector):
     keep_rate : float, default=0.7
         Share of the columns that each round leaves.
     """
+
+    uses_teacher = False
 
     def __init__(self, *, keep_rate: float = 0.7) -> None:
         self.keep_rate = keep_rate

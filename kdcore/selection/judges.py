@@ -16,7 +16,6 @@ from kdcore.recipe_fit import Lesson, fit_student, soft_targets
 from kdcore.selection.narrow import narrowed
 from kdcore.selection.task import SelectionTask
 from kdcore.splits import Data
-from kdcore.structure import structure_of
 from kdcore.tuning import held_losses
 
 if TYPE_CHECKING:
@@ -95,6 +94,7 @@ class Judge:
         See `judging_lessons`.
     limits : Limits
     candidates : list of str
+    selector : Selector
     encoder : str or Encoder or None
     seed : int
     """
@@ -105,15 +105,19 @@ class Judge:
         lesson: Lesson,
         limits: Limits,
         candidates: list[str],
+        selector: Any,
         encoder: Any,
         seed: int,
     ) -> None:
         self.student, self.lesson, self.seed = student, lesson, seed
+        self.selector = selector
         self.recipe = plain_recipe(encoder)
         data, run = lesson.data, lesson.run
         held = soft_targets(data.held, run.held, run.labels.provenance)
         self.weight: np.ndarray = held.sample_weight
-        teacher = lesson.teacher
+        # Who only knows `select` is never shown the teacher, which may have to be fitted first.
+        shown = hasattr(selector, "rankings") and getattr(selector, "uses_teacher", True)
+        teacher = lesson.teacher if shown else None
         self.task = SelectionTask(
             X=data.train.X,
             targets=soft_targets(data.train, run.labels.values, run.labels.provenance),
@@ -125,7 +129,7 @@ class Judge:
             random_state=seed,
             teacher=teacher,
             ask=None if teacher is None else lesson.ask,
-            structure=lesson.structure,
+            structure=lesson.structure if shown else None,
             student=self.fit,
         )
 
@@ -133,20 +137,26 @@ class Judge:
         """The student, fitted to labels and these columns."""
         return fit_student(narrowed(self.student, columns), self.lesson, self.recipe)
 
-    def losses(self, columns: Sequence[str]) -> np.ndarray:
-        """Loss of each held-out row, (m,)."""
+    def losses(self, columns: list[str]) -> np.ndarray:
+        """Loss of each held-out row, (m,), of the student or of what the selector has for it."""
+        own = getattr(self.selector, "losses", None)
+        if own is not None:
+            return np.asarray(own(self.task, columns))
         return held_losses(self.fit(columns), self.lesson)
 
-    def rankings(self, selector: Any, sizes: Sequence[int]) -> Mapping[int, dict[str, list[str]]]:
-        """What a selector says: for each size, orders of columns by the way they came about."""
-        tell = getattr(selector, "rankings", None)
+    def rankings(self, sizes: Sequence[int]) -> Mapping[int, dict[str, Any]]:
+        """What the selector says: for each size, orders of columns by the way they came about.
+
+        An order may be a function of the size.
+        """
+        tell = getattr(self.selector, "rankings", None)
         if tell is not None:
             return dict.fromkeys(sizes, tell(self.task))
-        return {size: {"select": self._asked(selector, size)} for size in sizes}
+        return {size: {"select": self._asked(size)} for size in sizes}
 
-    def _asked(self, selector: Any, size: int) -> list[str]:
+    def _asked(self, size: int) -> list[str]:
         """What a selector says that only knows ``select``."""
-        task = self.task
+        task, selector = self.task, self.selector
         frame = task.X[task.candidates]
         told = selector.select(frame, task.targets, max_features=size, random_state=self.seed)
         unknown = [c for c in told if c not in task.candidates]
@@ -159,15 +169,15 @@ class Judge:
 
 
 def _unseen(lesson: Lesson, random_state: int, number: int) -> Lesson:
-    """A part of the rows, with a teacher that has not seen the others where one can be fitted."""
+    """A part of the rows, with a teacher that has not seen the others where one can be fitted.
+
+    The teacher is fitted when it is first asked for, and kept for other students and budgets.
+    """
     part = part_of(lesson, random_state, number)
     if lesson.run.refit is None:
         return part
-    data = part.data
-    teacher = lesson.run.refit(data.train)
-    fresh = Lesson(
-        data, replace(part.run, labels=replace(part.run.labels, teacher=teacher)), random_state
-    )
-    fresh._kept["structure"] = structure_of(teacher)
-    fresh.run = replace(fresh.run, held=fresh.ask(data.held.X))
-    return fresh
+    key = ("unseen", random_state, number)
+    if key not in lesson._kept:
+        labels = replace(part.run.labels, teacher=None)
+        lesson._kept[key] = Lesson(part.data, replace(part.run, labels=labels), random_state)
+    return lesson._kept[key]

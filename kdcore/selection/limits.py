@@ -91,6 +91,8 @@ class ColumnWishes:
     relabel : {"auto", "always", "never"}, default="auto"
         Whether the teacher is fitted anew on the chosen columns and its labels used: where they are
         better on held-out training rows, in any case, or not.
+    stability : int, default=0
+        Bootstrap samples on which columns are chosen again, to tell how far they can be trusted.
 
     Raises
     ------
@@ -106,6 +108,7 @@ class ColumnWishes:
     max_cost: float | None = None
     tolerance: float | str = 0.0
     relabel: str = "auto"
+    stability: int = 0
 
     def __post_init__(self) -> None:
         for name in ("keep", "drop"):
@@ -129,6 +132,20 @@ class ColumnWishes:
         if self.relabel not in RELABEL:
             raise ParameterError(
                 f"relabel={self.relabel!r} is not known; use one of {', '.join(RELABEL)}."
+            )
+        if isinstance(self.stability, bool) or not isinstance(self.stability, numbers.Integral):
+            raise ParameterError(
+                f"stability={self.stability!r} must be a number of bootstrap samples, such as 20."
+            )
+        if self.stability < 0 or self.stability == 1:
+            raise ParameterError(
+                f"stability={self.stability} samples cannot be compared; use 2 at least, such as "
+                "20, or 0 for none."
+            )
+        if self.stability and not self.selects:
+            raise ParameterError(
+                "stability tells how stable a choice of columns is, but none are chosen; give "
+                "max_features too, or leave it out."
             )
         if self.relabel == "always" and not self.asked:
             raise ParameterError(

@@ -18,6 +18,7 @@ from kdcore.selection.judges import (
     judging_lessons,
     number_of_splits,
 )
+from kdcore.selection.stability import stability
 from kdcore.selection.task import sizes, varying
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Selection:
         difference to the smallest, and ``chosen``.
     all_columns_loss : float or None
         Of the same student with every column that it may read.
+    stability : dict or None
+        See `kdcore.selection.stability.stability`; None unless asked for.
     splits : int
         Splits of the training rows that the losses are the mean of.
     seconds : float
@@ -60,13 +63,14 @@ class Selection:
     budget: int
     path: list[dict[str, Any]] = field(default_factory=list)
     all_columns_loss: float | None = None
+    stability: dict[str, Any] | None = None
     splits: int = 1
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        keys = "selector max_features budget columns path all_columns_loss splits seconds"
+        keys = "selector max_features budget columns path all_columns_loss splits stability seconds"
         return {key: getattr(self, key) for key in keys.split()}
 
     def mark(self, model: Any) -> None:
@@ -129,16 +133,23 @@ def select_columns(
             f"{len(train)} training rows are too few to choose the number of columns by; the "
             "budget was filled."
         )
+    asked = wishes.max_features
+    if isinstance(asked, int) and asked > len(train.names):
+        notes.append(
+            f"max_features={asked} is more than the {len(train.names)} columns of the table, so "
+            "all of them were allowed."
+        )
     able = {*varying(train.X, limits.pool), *limits.keep}
     candidates = [c for c in limits.pool if c in able]
-    number = 1 if few else number_of_splits(lesson)
     selector, wanted = wishes.made(), _wanted(limits, len(candidates))
+    # Training inside the student takes long, once.
+    number = 1 if few or getattr(selector, "embedded", False) else number_of_splits(lesson)
     judges: list[Judge] = []
-    told: list[Mapping[int, dict[str, list[str]]]] = []
+    told: list[Mapping[int, dict[str, Any]]] = []
     for part in judging_lessons(lesson, number, random_state):
         step("select", len(judges), number)
-        judges.append(Judge(student, part, limits, candidates, encoder, random_state))
-        told.append(judges[-1].rankings(selector, wanted))
+        judges.append(Judge(student, part, limits, candidates, selector, encoder, random_state))
+        told.append(judges[-1].rankings(wanted))
         if time_left() <= 0:
             break
     if len(judges) < number:
@@ -169,6 +180,25 @@ def select_columns(
     whole = None
     if time_left() > 0 and len(limits.pool) > limits.most:
         whole = float(weight @ losses(limits.pool))
+    told_again = None
+    if wishes.stability:
+        winner, size = trials[best][0], len(trials[best][1])
+
+        def choose(judge: Judge) -> list[str]:
+            orders = judge.rankings([size])[size]
+            order = orders.get(winner, next(iter(orders.values())))
+            return limits.take(order(size) if callable(order) else order, size)
+
+        told_again = stability(
+            lesson,
+            lambda part: Judge(student, part, limits, candidates, selector, encoder, random_state),
+            choose,
+            samples=wishes.stability,
+            candidates=candidates,
+            time_left=time_left,
+            random_state=random_state,
+            step=step,
+        )
     return Selection(
         columns=trials[best][1],
         selector=wishes.name,
@@ -176,6 +206,7 @@ def select_columns(
         budget=limits.most,
         path=path,
         all_columns_loss=whole,
+        stability=told_again,
         splits=len(judges),
         seconds=time.perf_counter() - start,
         notes=notes,
@@ -191,7 +222,7 @@ def _wanted(limits: Limits, n_candidates: int) -> list[int]:
 def _candidates(
     limits: Limits,
     candidates: list[str],
-    told: Sequence[Mapping[int, dict[str, list[str]]]],
+    told: Sequence[Mapping[int, dict[str, Any]]],
 ) -> list[tuple[str, list[str]]]:
     """Sets of columns with the way they came about, the largest first, each of them once."""
     found: dict[frozenset[str], tuple[str, list[str]]] = {}
@@ -199,10 +230,12 @@ def _candidates(
     for size, rankings in told[0].items():
         for name in rankings:
             each = [one[size][name] for one in told if name in one[size]]
-            key = tuple(map(id, each))
+            nested = not callable(each[0])
+            # Most selectors tell one ranking for all sizes.
+            key = tuple(map(id, each)) if nested else (name, size)
             if key not in together:
-                # Most selectors tell one ranking for all sizes.
-                together[key] = agreed(each, candidates)
+                orders = each if nested else [order(size) for order in each]
+                together[key] = agreed(orders, candidates)
             columns = limits.take(together[key], size)
             found.setdefault(frozenset(columns), (name, columns))
     return list(found.values())

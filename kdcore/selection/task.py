@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kdcore.errors import DataError
 from kdcore.schema import TableSchema, as_frame
 from kdcore.selection.probes import (
     EncodedProbe,
@@ -229,7 +230,19 @@ def task_of(
 
 
 def varying(frame: Any, names: Sequence[str] | None = None) -> list[str]:
-    """Columns with more than one value (a gap is one), or the first one where there is none."""
+    """Columns with more than one value; a gap is one.
+
+    Raises
+    ------
+    DataError
+        When there is none.
+    """
     names = list(map(str, frame.columns)) if names is None else list(names)
     found = [n for n in names if frame[n].nunique(dropna=False) > 1]
-    return found or names[:1]
+    if not found:
+        raise DataError(
+            f"all {len(names)} columns that the student may read are constant in the training "
+            f"rows ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''}), so there is "
+            "nothing to choose from; give other columns."
+        )
+    return found
