@@ -217,7 +217,7 @@ def distill(
         recipe={"alpha": alpha, "temperature": temperature, "loss": loss},
         columns=rows.train.names,
     )
-    columns.limits(rows.train.names, learner.estimator.features)
+    columns.suited(learner).limits(rows.train.names, learner.estimator.features)
     clock.lap("read")
     run = run_teacher(
         source,

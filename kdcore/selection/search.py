@@ -128,6 +128,7 @@ def select_columns(
         ``step(stage, done, total)``.
     """
     start = time.perf_counter()
+    wishes = wishes.suited(student)
     limits = wishes.limits(lesson.data.train.names, student.estimator.features)
     if not wishes.selects:
         return Selection(limits.pool, None, None, limits.most)
@@ -138,10 +139,12 @@ def select_columns(
             f"{len(lesson.data.train)} training rows are too few to choose the number of columns "
             "by; the budget was filled."
         )
+    selector = wishes.made()
     part = lesson if few else _unseen(lesson, random_state)
     search = _Search(student, part, limits, encoder, random_state)
+    search.judge = getattr(selector, "losses", None)
     step("select", 0, 1)
-    found = search.candidates(wishes.made())
+    found = search.candidates(selector)
     if few:
         found = found[:1]
     trials: list[tuple[str, list[str], np.ndarray]] = []
@@ -197,14 +200,25 @@ class _Search:
             ask=None if teacher is None else lesson.ask,
             structure=lesson.structure,
             student=self.fit,
+            estimator=self._estimator(),
         )
+        #: A selector's own way to compare sets, quicker than fits of the student in full.
+        self.judge: Callable[[SelectionTask, list[str]], np.ndarray] | None = None
 
     def fit(self, columns: Sequence[str]) -> Any:
         """The student, fitted to labels and these columns."""
         return fit_student(narrowed(self.student, columns), self.lesson, self.recipe)
 
-    def losses(self, columns: Sequence[str]) -> np.ndarray:
+    def _estimator(self) -> Any:
+        from sklearn.base import clone
+
+        own = clone(self.student.estimator)
+        return own if self.recipe.encoder is None else own.set_params(encoder=self.recipe.encoder)
+
+    def losses(self, columns: list[str]) -> np.ndarray:
         """Loss of each held-out row, (m,)."""
+        if self.judge is not None:
+            return self.judge(self.task, columns)
         return held_losses(self.fit(columns), self.lesson)
 
     def candidates(self, selector: Any) -> list[tuple[str, list[str]]]:
@@ -214,12 +228,12 @@ class _Search:
         wanted = [s for s in sizes(most) if s >= len(limits.keep)] or [most]
         found: dict[frozenset[str], tuple[str, list[str]]] = {}
         tell = getattr(selector, "rankings", None)
-        rankings: dict[str, list[str]] = {} if tell is None else tell(task)
+        rankings: dict[str, Any] = {} if tell is None else tell(task)
         for size in wanted:
             if tell is None:
                 rankings = {"select": self._asked(selector, size)}
             for name, ranking in rankings.items():
-                columns = limits.take(ranking, size)
+                columns = limits.take(ranking(size) if callable(ranking) else ranking, size)
                 found.setdefault(frozenset(columns), (name, columns))
         return list(found.values())
 
