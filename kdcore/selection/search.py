@@ -200,7 +200,8 @@ class _Search:
             ask=None if teacher is None else lesson.ask,
             structure=lesson.structure,
             student=self.fit,
-            estimator=self._estimator(),
+            estimator=student.estimator,
+            encoder=encoder,
         )
         #: A selector's own way to compare sets, quicker than fits of the student in full.
         self.judge: Callable[[SelectionTask, list[str]], np.ndarray] | None = None
@@ -208,12 +209,6 @@ class _Search:
     def fit(self, columns: Sequence[str]) -> Any:
         """The student, fitted to labels and these columns."""
         return fit_student(narrowed(self.student, columns), self.lesson, self.recipe)
-
-    def _estimator(self) -> Any:
-        from sklearn.base import clone
-
-        own = clone(self.student.estimator)
-        return own if self.recipe.encoder is None else own.set_params(encoder=self.recipe.encoder)
 
     def losses(self, columns: list[str]) -> np.ndarray:
         """Loss of each held-out row, (m,)."""

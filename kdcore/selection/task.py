@@ -77,8 +77,9 @@ class SelectionTask:
         ``student(columns)`` fits the student to these columns of ``X``. None where there is none;
         the stand-in of the teacher then serves as student too.
     estimator : Student, optional
-        The unfitted student, behind its encoder: a selector that trains inside a student starts
-        from here.
+        The unfitted student: a selector that trains inside a student starts from here.
+    encoder : str or Encoder, optional
+        Behind which the student will learn in the end; None for its own.
     """
 
     X: Any
@@ -94,6 +95,7 @@ class SelectionTask:
     structure: TeacherStructure | None = None
     student: Callable[[Sequence[str]], Any] | None = None
     estimator: Any = None
+    encoder: Any = None
     _kept: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property

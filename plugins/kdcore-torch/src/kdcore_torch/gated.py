@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ class Pace:
     Parameters
     ----------
     learning_rate, gate_rate : float
-        Of the network's weights (AdamW, with the student's own decay) and of the gates (Adam).
+        Of the network's weights and of the gates (Adam).
     batch : int
         Rows of a step.
     """
@@ -139,6 +140,7 @@ class GatedStudent:
         self.link = link_of(targets, self.loss, width)
         #: The layer that inputs go to, where it can be sliced.
         plain = isinstance(own, Perceptron) and own.module is None
+        self._draws = own.module is not None
         self.first: nn.Linear | None = network[0] if plain else None
         self.rest = network[1:] if plain else network
         generator = torch.Generator().manual_seed(self.seed)
@@ -184,7 +186,10 @@ class GatedStudent:
         usual = float(self.targets.sample_weight.sum()) / (len(edges) - 1)
         unit = 1.0 / self.link.scale**2
         best: np.ndarray | None = None
-        with threads(1):
+        # Only networks of users draw from the global random state.
+        seed = int(self.rng.integers(2**31)) if self._draws else 0
+        seeded = global_seed(seed, torch.device("cpu")) if self._draws else nullcontext()
+        with threads(1), seeded:
             for _ in range(epochs):
                 self.module.train()
                 order = torch.from_numpy(self.rng.permutation(n))

@@ -39,13 +39,19 @@ class EmbeddedSelector(RankingSelector):
     max_rows: int
 
     def losses(self, task: SelectionTask, columns: list[str]) -> np.ndarray:
-        """Loss (m,) on held-out rows of a fresh student of these columns, without gates."""
+        """Loss (m,) on held-out rows of a fresh student of these columns, without gates.
+
+        It learns behind the encoder of the student in the end. Gates are trained behind the
+        student's own, whose inputs are few.
+        """
         return task.once(f"losses {sorted(columns)}", lambda: self._fitted(task, columns))
 
     def _fitted(self, task: SelectionTask, columns: list[str]) -> np.ndarray:
         student = self.student_of(task)
         steps = min(student.max_iter, self.fit_steps)
         student.set_params(features=columns, max_iter=steps)
+        if task.encoder is not None:
+            student.set_params(encoder=task.encoder)
         rows = self.rows_of(task)
         targets = task.targets.take(rows).with_structure(task.structure)
         frame = task.X.iloc[rows]
