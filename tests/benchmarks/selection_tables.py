@@ -42,6 +42,7 @@ class Split:
     task: SelectionTask
     test: pd.DataFrame
     y: np.ndarray
+    relevant: set[str]
 
 
 def split(table: Table, folder: Path, seed: int) -> Split:
@@ -84,7 +85,7 @@ def split(table: Table, folder: Path, seed: int) -> Split:
         ask=ask,
         structure=structure_of(teacher),
     )
-    return Split(task, X.iloc[test], y[test])
+    return Split(task, X.iloc[test], y[test], set(table.relevant(X)))
 
 
 def _stored(name: str, rows: int | None = None) -> Callable[[Path], Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HardConcrete", "SigmoidL1", "SparseGates", "StochasticGatesSelector"]
 
-#: Steps are counted in epochs, but tables of few rows need some steps all the same.
+#: "auto" epochs are more where a table has few rows, so that there are so many steps.
 _FEWEST_STEPS = 300
 
 
@@ -30,9 +30,14 @@ class SparseGates(EmbeddedSelector):
     and a student without gates is fitted to them.
     """
 
-    epochs: int
+    epochs: int | str
     gate_rate: float
     l1_lambda: float
+
+    usual_epochs: ClassVar[int] = 100
+    #: Whether the gates of the best epoch on held-out rows count, not those of the last: on few
+    #: rows gates come to follow noise in the end.
+    best_epoch: ClassVar[bool] = True
 
     def make_gates(self, n: int, owners: torch.Tensor, partners: torch.Tensor) -> Gates:
         """The gates of n columns."""
@@ -48,11 +53,13 @@ class SparseGates(EmbeddedSelector):
         """By gate; of gates that are equal, that of the column whose weight is larger."""
         student = self.gated(task, self.make_gates, Pace(gate_rate=self.gate_rate))
         batches = -(-len(self.rows_of(task)) // student.pace.batch)
-        epochs = max(self.epochs, -(-_FEWEST_STEPS // batches))
+        epochs = max(self.usual_epochs, -(-_FEWEST_STEPS // batches))
+        if not isinstance(self.epochs, str):
+            epochs = self.epochs
         price, each = self.pricing(task)
         student.train(epochs, price, each=each, look=True)
         # Gates are cut at 0 and 1; what they are made of still tells columns there apart.
-        weight = student.best_weight.tolist()
+        weight = (student.best_weight if self.best_epoch else student.gates.weight).tolist()
         order = ordered(dict(zip(student.active, weight, strict=True)), student.active)
         keep = [c for c in order if c in set(task.keep)]
         order = [*keep, *(c for c in order if c not in set(task.keep))]
@@ -63,7 +70,7 @@ class SparseGates(EmbeddedSelector):
         require(
             self,
             l1_lambda=number(least=0),
-            epochs=whole(1),
+            epochs=whole(1, also=("auto",)),
             gate_rate=number(above=0),
             fit_steps=whole(1),
             max_rows=whole(50),
@@ -85,7 +92,8 @@ class SigmoidL1(SparseGates):
         Slope of the mask; the smaller, the quicker its values part.
     l1_lambda : float, default=1e-3
         Price of an open gate, beside the mean loss of a row.
-    epochs : int, default=60
+    epochs : int or "auto", default="auto"
+        "auto" is 60, and more on tables of few rows.
     gate_rate : float, default=0.02
         Learning rate of the mask (Adam).
     fit_steps : int, default=1000
@@ -94,12 +102,14 @@ class SigmoidL1(SparseGates):
         Most training rows that are looked at.
     """
 
+    usual_epochs = 60
+
     def __init__(
         self,
         *,
         factor_temperature: float = 1.0,
         l1_lambda: float = 1e-3,
-        epochs: int = 60,
+        epochs: int | str = "auto",
         gate_rate: float = 0.02,
         fit_steps: int = 1000,
         max_rows: int = 20_000,
@@ -134,8 +144,11 @@ class HardConcrete(SparseGates):
     multiplier_rate : float, default=0.01
         What the multiplier grows by in a step in which every gate is open.
     epochs, gate_rate, fit_steps, max_rows
-        As in `SigmoidL1`, with 100 epochs.
+        As in `SigmoidL1`; "auto" is 100 epochs.
     """
+
+    # Before the last epoch too many gates are open.
+    best_epoch = False
 
     def __init__(
         self,
@@ -143,7 +156,7 @@ class HardConcrete(SparseGates):
         factor_temperature: float = 2 / 3,
         l1_lambda: float = 1e-3,
         multiplier_rate: float = 0.01,
-        epochs: int = 100,
+        epochs: int | str = "auto",
         gate_rate: float = 0.02,
         fit_steps: int = 1000,
         max_rows: int = 20_000,
@@ -188,7 +201,7 @@ class StochasticGatesSelector(SparseGates):
     l1_lambda : float, default=0.1
         Price of all gates together.
     epochs, gate_rate, fit_steps, max_rows
-        As in `SigmoidL1`, with 100 epochs.
+        As in `SigmoidL1`; "auto" is 100 epochs.
     """
 
     def __init__(
@@ -196,7 +209,7 @@ class StochasticGatesSelector(SparseGates):
         *,
         sigma: float = 0.5,
         l1_lambda: float = 0.1,
-        epochs: int = 100,
+        epochs: int | str = "auto",
         gate_rate: float = 0.02,
         fit_steps: int = 1000,
         max_rows: int = 20_000,
