@@ -150,7 +150,7 @@ class _Distillation(BaseEstimator):
             n_classes=0 if classes is None else len(classes),
             recipe={"alpha": self.alpha, "temperature": self.temperature, "loss": self.loss},
         )
-        columns.limits(table.names, student.estimator.features)
+        columns.suited(student).limits(table.names, student.estimator.features)
         wishes.require_use(student)
         labels = source.label(
             table, folds=self.folds, random_state=seed, n_jobs=self.n_jobs, on_step=None

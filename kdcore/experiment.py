@@ -249,7 +249,7 @@ def distill(
         recipe={"alpha": alpha, "temperature": temperature, "loss": loss},
         columns=rows.train.names,
     )
-    columns.limits(rows.train.names, learner.estimator.features)
+    columns.suited(learner).limits(rows.train.names, learner.estimator.features)
     wishes.require_use(learner)
     clock.lap("read")
     labeller = Labeller(source, rows, folds, random_state, n_jobs, cache)

@@ -15,7 +15,7 @@ from kdcore.encoders import make_encoder
 from kdcore.errors import ParameterError, suggest
 from kdcore.loss_choice import make_loss
 from kdcore.registry import default_registry
-from kdcore.specs import StudentRecipe
+from kdcore.specs import StudentRecipe, StudentSpec
 from kdcore.students import Student
 
 __all__ = [
@@ -35,7 +35,8 @@ class Resolved:
     ``plain`` is the student that learns from labels alone, where it is not ``estimator`` itself: a
     baseline's loss already does, so it is compared with the default loss. ``recipe`` is how a
     student of this kind learns best, where that is known, and ``given`` are the parameters that the
-    user has set, which no recipe touches.
+    user has set, which no recipe touches. ``embedded`` tells whether selectors can train inside the
+    student, and ``selector`` names the one that suits it, where its spec does.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Resolved:
     plain: Any = None
     recipe: StudentRecipe | None = None
     given: frozenset[str] = frozenset()
+    embedded: bool = False
+    selector: str | None = None
 
 
 def named_estimator(role: str, name: str, task: str) -> Any:
@@ -176,11 +179,12 @@ def resolve_student(
     UnknownNameError, ParameterError, PluginError
         When there is no such student, it cannot do the task, or cannot use a parameter.
     """
-    note, best, own = None, None, frozenset[str]()
+    note, own = None, frozenset[str]()
+    spec: StudentSpec | None
     if isinstance(student, str):
         name, note = _able_student(student, task)
         estimator = named_estimator("student", name, task)
-        best = default_registry().get("student", name).recipe
+        spec = default_registry().get("student", name)
     else:
         name = type(student).__name__
         if not isinstance(student, Student):
@@ -191,7 +195,7 @@ def resolve_student(
         if is_classifier(student) != (task != "regression"):
             raise ParameterError(f"the student {name} cannot do the task {task}.")
         estimator = clone(student)
-        best, own = _known_recipe(estimator, task), _set_by_hand(estimator)
+        spec, own = _known_spec(estimator, task), _set_by_hand(estimator)
     given = {k: v for k, v in (recipe or {}).items() if v is not None}
     apply_params(estimator, params, "student", name)
     apply_params(estimator, given, "student", name)
@@ -216,17 +220,26 @@ def resolve_student(
         says = f"the loss {type(loss).__name__} ignores the teacher: the student is a baseline."
         note = says if note is None else f"{note} {says}"
     own |= {*(params or {}), *given}
-    return Resolved(name, estimator, note, plain, best, own)
+    return Resolved(
+        name,
+        estimator,
+        note,
+        plain,
+        None if spec is None else spec.recipe,
+        own,
+        embedded=spec is not None and spec.embedded_selection,
+        selector=None if spec is None else spec.selector,
+    )
 
 
-def _known_recipe(student: Student, task: str) -> StudentRecipe | None:
-    """The recipe of a student given as an object: that of the registered student of its class."""
+def _known_spec(student: Student, task: str) -> StudentSpec | None:
+    """The spec of a student given as an object: that of the registered student of its class."""
     for name, spec in default_registry().specs("student").items():
         same_module = spec.factory.partition(":")[0] == type(student).__module__
-        if not (same_module and spec.recipe is not None and task in spec.tasks):
+        if not (same_module and task in spec.tasks):
             continue
         if type(named_estimator("student", name, task)) is type(student):
-            return spec.recipe
+            return spec
     return None
 
 

@@ -23,11 +23,16 @@ class Selector:
     ``select`` is called once for each size that is tried, on each split of the training rows; there
     are several splits of small tables, whose answers are averaged. A selector that also defines
     ``rankings(task)`` is called once a split for all sizes, and may ask the teacher and the
-    student; see `kdcore.selection.filters.RankingSelector`.
+    student; see `kdcore.selection.filters.RankingSelector`. It may also define
+    ``losses(task, columns)``, the loss (m,) of a student of some columns on each of the task's
+    held-out rows, so that sizes are compared by something quicker than a student that is fitted in
+    full.
     """
 
     #: Whether ``rankings`` asks the teacher, for which one is fitted on each split.
     uses_teacher = True
+    #: Whether it trains inside the student, so that not every student will do.
+    embedded = False
 
     def select(
         self, X: Any, targets: SoftTargets, *, max_features: int | float, random_state: int = 0

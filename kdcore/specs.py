@@ -206,6 +206,9 @@ class StudentSpec(Spec):
         to plain targets (``Loss.blend``) only.
     embedded_selection : bool, default=False
         Whether selectors of kind ``"embedded"`` can train inside this student.
+    selector : str, optional
+        The selector that chooses its columns within a budget where the user names none; None
+        leaves it to the core.
     encoder : str, default="standard"
         Name of the encoder that turns raw columns into the student's input.
     exports : tuple of str, default=()
@@ -232,6 +235,7 @@ class StudentSpec(Spec):
     tasks: tuple[str, ...]
     uses_gradient: bool = False
     embedded_selection: bool = False
+    selector: str | None = None
     encoder: str = "standard"
     exports: tuple[str, ...] = ()
     input: str = "table"
@@ -247,6 +251,12 @@ class StudentSpec(Spec):
             or (isinstance(self.restore, str) and bool(_FACTORY.match(self.restore))),
             "restore",
             "use 'package.module:function' or None",
+        )
+        self._require(
+            self.selector is None
+            or (isinstance(self.selector, str) and bool(_NAME.match(self.selector))),
+            "selector",
+            "use the name of a selector or None",
         )
         self._require(
             self.recipe is None
@@ -333,7 +343,8 @@ class SelectorSpec(Spec):
     Parameters
     ----------
     kind : {"filter", "embedded"}
-        ``"filter"`` runs before any student, ``"embedded"`` trains inside a gradient student.
+        ``"filter"`` works with every student, ``"embedded"`` trains inside one: it is offered to
+        students whose spec has ``embedded_selection``.
     reference : str, default=""
         The paper, or where the method comes from.
     """

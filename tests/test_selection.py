@@ -17,7 +17,9 @@ import kdcore
 from kdcore import DistillationClassifier, SelectorSpec
 from kdcore.builtin import kd_selectors
 from kdcore.errors import DataError, FitError, ParameterError, UnknownNameError
+from kdcore.resolve import Resolved
 from kdcore.selection import ColumnWishes, Limits, either_budget
+from kdcore.selection.filters import RankingSelector
 from kdcore.selection.redundancy import mrmr_order
 from kdcore.selection.search import Selection, _chosen
 from kdcore.selection.task import shares, sizes, task_of
@@ -257,6 +259,21 @@ class TestChoice:
         assert asked == [6, 4, 3] * 5
         assert [p["n_columns"] for p in result.report.selection["path"]] == [6, 4, 3]
 
+    def test_a_selector_may_rank_by_size_and_judge_sets_itself(self):
+        class Judge(RankingSelector):
+            def rankings(self, task):
+                return {"by size": lambda size: COLUMNS[:size] if size < 6 else COLUMNS[::-1]}
+
+            def losses(self, task, columns):
+                return np.full(len(task.held_X), float("flag" in columns) + len(columns) / 100)
+
+        result = distilled(TreeStudent(), max_features=6, selector=Judge())
+        path = result.report.selection["path"]
+        assert [p["n_columns"] for p in path] == [6, 4, 3]
+        assert [round(p["loss"], 2) for p in path] == [1.06, 1.04, 0.03]
+        assert result.student.get_selected_features() == COLUMNS[:3]
+        assert result.report.selection["all_columns_loss"] == pytest.approx(1.08)
+
 
 class TestWishes:
     @pytest.mark.parametrize(
@@ -285,6 +302,7 @@ class TestWishes:
             ({"max_features": 3, "tolerance": -1}, "tolerance=-1 must be"),
             ({"max_features": 3, "selector": int}, "neither a name nor an object"),
             ({"selector": "prior_backward:prior_weight=3"}, "prior_weight=3"),
+            ({"selector": "prior_backward:wait=3"}, "no parameter 'wait'"),
         ],
     )
     def test_what_cannot_be_meant_is_refused_in_one_line_before_any_fit(self, options, words):
@@ -318,14 +336,36 @@ class TestWishes:
             ColumnWishes(max_features=3, selector="prior_bakward")
 
     def test_selectors_that_train_inside_a_student_are_refused_not_misused(self):
+        def never(frame: Any) -> Any:
+            raise AssertionError("the teacher was asked")
+
+        class Inside(Selector):
+            embedded = True
+
+            def select(self, X, targets, *, max_features, random_state=0):
+                return list(X.columns)
+
         spec = SelectorSpec(
             name="inside", summary="Gates.", factory="builtins:dict", kind="embedded"
         )
-        with (
-            kdcore.register(spec),
-            pytest.raises(ParameterError, match="trains inside a student"),
-        ):
-            ColumnWishes(selector="inside")
+        with kdcore.register(spec):
+            for selector in ("inside", Inside()):
+                with pytest.raises(
+                    ParameterError,
+                    match=r"trains inside the student, which TreeStudent does not allow; "
+                    "use a filter such as 'prior_backward'",
+                ):
+                    distilled(TreeStudent(), teacher=never, max_features=3, selector=selector)
+
+    def test_a_student_may_prefer_a_selector_and_the_user_another(self):
+        student = Resolved("own", TreeStudent(), selector="mrmr")
+        assert ColumnWishes(max_features=3).suited(student).name == "mrmr"
+        asked = ColumnWishes(max_features=3, selector="teacher_gain")
+        assert asked.suited(student).name == "teacher_gain"
+        assert ColumnWishes(drop=["a"]).suited(student).selector is None
+        assert ColumnWishes(max_features=3).suited(Resolved("own", TreeStudent())).name == (
+            "prior_backward"
+        )
 
     def test_both_names_of_the_budget_mean_the_same(self):
         assert either_budget(None, 0.2) == 0.2

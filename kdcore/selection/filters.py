@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kdcore.errors import ParameterError
@@ -28,17 +28,22 @@ __all__ = [
 ]
 
 
+#: Columns, the best first; or the same as a function of the size.
+Ranking = list[str] | Callable[[int], list[str]]
+
+
 class RankingSelector(Selector):
     """A selector that ranks columns, so that the best number of them can be found.
 
     A subclass writes ``rankings``.
     """
 
-    def rankings(self, task: SelectionTask) -> dict[str, list[str]]:
+    def rankings(self, task: SelectionTask) -> Mapping[str, Ranking]:
         """Orders of candidates, the best first, by a name for reports.
 
         Each holds ``task.most`` columns at least, or all candidates. Several may be given: each
-        size of each is tried, and the best on held-out rows wins.
+        size of each is tried, and the best on held-out rows wins. Where the best sets of two sizes
+        are not one inside the other, an order may be a function of the size.
         """
         raise TypeError(f"{type(self).__name__} must define rankings(task)")
 
@@ -51,7 +56,7 @@ class RankingSelector(Selector):
         """
         task = task_of(X, targets, max_features, random_state)
         *_, ranking = self.rankings(task).values()
-        return ranking[: task.most]
+        return (ranking(task.most) if callable(ranking) else ranking)[: task.most]
 
 
 class TeacherGain(RankingSelector):

@@ -131,6 +131,8 @@ class Judge:
             ask=None if teacher is None else lesson.ask,
             structure=lesson.structure if shown else None,
             student=self.fit,
+            estimator=student.estimator,
+            encoder=encoder,
         )
 
     def fit(self, columns: Sequence[str]) -> Any:

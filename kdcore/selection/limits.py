@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kdcore.errors import ParameterError, suggest
-from kdcore.named_params import split_name
+from kdcore.named_params import require_known, split_name
 from kdcore.registry import default_registry
 from kdcore.selectors import budget
+
+if TYPE_CHECKING:
+    from kdcore.resolve import Resolved
 
 __all__ = ["DEFAULT_SELECTOR", "RELABEL", "ColumnWishes", "Limits", "either_budget"]
 
@@ -78,8 +82,8 @@ class ColumnWishes:
     max_features : int or float, optional
         Most columns, or a ratio of all raw columns; see `kdcore.selectors.budget`. None allows all.
     selector : str or Selector, optional
-        A registered name, which parameters may follow, or an object with ``select``. None stands
-        for ``"prior_backward"`` where there is a budget.
+        A registered name, which parameters may follow, or an object with ``select``. None stands,
+        where there is a budget, for the one that the student prefers, or ``"prior_backward"``.
     keep, drop : sequence of str, default=()
     costs : mapping of str to float, optional
         What a column costs; 1 unless given.
@@ -208,13 +212,38 @@ class ColumnWishes:
                 )
             return self.selector
         name, params = split_name(self.name, "selector", "prior_backward:prior_weight=0.7")
-        spec = default_registry().get("selector", name)
-        if spec.kind == "embedded":
+        registry = default_registry()
+        usual = registry.create("selector", name)
+        if not params:
+            return usual
+        known = inspect.signature(registry.get("selector", name).resolve()).parameters
+        require_known(params, known, f"the selector {name!r}")
+        return registry.create("selector", name, **params)
+
+    def suited(self, student: Resolved) -> ColumnWishes:
+        """The same wishes, with the selector that the student prefers where none is named.
+
+        Raises
+        ------
+        ParameterError
+            When the selector trains inside a student, and this one does not allow it.
+        """
+        if not self.selects:
+            return self
+        if self.selector is None:
+            return self if student.selector is None else replace(self, selector=student.selector)
+        if isinstance(self.selector, str):
+            name = split_name(self.selector, "selector", "prior_backward:prior_weight=0.7")[0]
+            embedded = default_registry().get("selector", name).kind == "embedded"
+        else:
+            name, embedded = self.name, getattr(self.selector, "embedded", False)
+        if embedded and not student.embedded:
             raise ParameterError(
-                f"the selector {name!r} trains inside a student, which is not supported yet; use "
-                "one of kind 'filter'."
+                f"the selector {name!r} trains inside the student, which {student.name} does not "
+                f"allow; use a filter such as {DEFAULT_SELECTOR!r}, or one of the students "
+                f"{', '.join(_embedding()) or '(none is installed)'}."
             )
-        return default_registry().create("selector", name, **params)
+        return self
 
     def limits(self, names: Sequence[str], features: Sequence[str] | None = None) -> Limits:
         """What they mean for a table.
@@ -297,6 +326,12 @@ def either_budget(max_features: Any, max_factor_ratio: Any) -> Any:
             "for a number of columns."
         )
     return float(max_factor_ratio)
+
+
+def _embedding() -> list[str]:
+    """Students in which a selector can train."""
+    specs = default_registry().specs("student")
+    return [name for name, spec in specs.items() if spec.embedded_selection]
 
 
 def _is_number(value: Any) -> bool:

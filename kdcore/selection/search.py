@@ -122,6 +122,7 @@ def select_columns(
         ``step(stage, done, total)``.
     """
     start = time.perf_counter()
+    wishes = wishes.suited(student)
     train = lesson.data.train
     limits = wishes.limits(train.names, student.estimator.features)
     if not wishes.selects:

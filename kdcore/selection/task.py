@@ -75,9 +75,12 @@ class SelectionTask:
     structure : TeacherStructure, optional
         Of its trees.
     student : callable, optional
-        ``student(columns)`` fits the student to these columns of ``X``. A selector that trains
-        inside a student starts from here. None where there is none; the stand-in of the teacher
-        then serves as student too.
+        ``student(columns)`` fits the student to these columns of ``X``. None where there is none;
+        the stand-in of the teacher then serves as student too.
+    estimator : Student, optional
+        The unfitted student: a selector that trains inside a student starts from here.
+    encoder : str or Encoder, optional
+        Behind which the student will learn in the end; None for its own.
     """
 
     X: Any
@@ -92,27 +95,29 @@ class SelectionTask:
     ask: Callable[[Any], np.ndarray] | None = None
     structure: TeacherStructure | None = None
     student: Callable[[Sequence[str]], Any] | None = None
+    estimator: Any = None
+    encoder: Any = None
     _kept: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def surrogate(self) -> Surrogate:
         """A boosted model of the candidates that stands in for a teacher."""
-        return self._once("surrogate", lambda: self._boosted(self.candidates))
+        return self.once("surrogate", lambda: self._boosted(self.candidates))
 
     def gain(self) -> dict[str, float]:
         """Share of each candidate in the gain of all splits of the teacher's trees."""
-        return self._once("gain", self._gain)
+        return self.once("gain", self._gain)
 
     def permutation(self) -> dict[str, float]:
         """Share of each candidate in what the teacher loses by shuffled columns."""
-        return self._once("permutation", self._permutation)
+        return self.once("permutation", self._permutation)
 
     def contributions(self) -> dict[str, float] | None:
         """Share of each candidate in the sizes of the teacher's contributions (TreeSHAP).
 
         None where the teacher has no method ``contributions``.
         """
-        return self._once("contributions", self._contributions)
+        return self.once("contributions", self._contributions)
 
     def prior(self) -> dict[str, float]:
         """The teacher's opinion: the mean of the shares that it can tell."""
@@ -200,7 +205,11 @@ class SelectionTask:
             **options,
         )
 
-    def _once(self, key: str, make: Callable[[], Any]) -> Any:
+    def once(self, key: str, make: Callable[[], Any]) -> Any:
+        """What ``make`` returns, made when it is first asked for, and kept.
+
+        A selector keeps here what it has worked out of this task.
+        """
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]

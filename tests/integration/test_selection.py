@@ -111,6 +111,16 @@ def test_the_command_takes_budget_selector_and_wishes(
         (["--max-features", "2", "--selector", "mmr"], 1, "mrmr"),
         (["--max-features", "1", "--keep", "age,sex"], 1, "keep names 2 columns"),
         (["--max-cost", "3"], 1, "belong together"),
+        (
+            ["--max-features", "3", "--selector", "budgeted_elimination"],
+            1,
+            "does not allow; use a filter such as 'prior_backward'",
+        ),
+        (
+            ["--student", "pytorch_mlp", "--max-features", "3", "--selector", "sigmoid_l1:l1=2"],
+            1,
+            "l1_lambda",
+        ),
     ],
 )
 def test_the_command_refuses_in_one_line_what_cannot_be_meant(
@@ -123,6 +133,8 @@ def test_the_command_refuses_in_one_line_what_cannot_be_meant(
 ) -> None:
     adult.to_csv(tmp_path / "adult.csv", index=False)
     command = ["distill", str(tmp_path / "adult.csv"), "-t", "target", "--no-cache"]
+    if "--student" not in wishes:
+        command += ["--student", "decision_tree"]
     assert main([*command, *wishes, "-o", str(tmp_path / "out")]) == code
     assert words in capsys.readouterr().err
 

@@ -7,14 +7,21 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from kdcore import StudentRecipe, StudentSpec, TeacherSpec, hookimpl
+from kdcore import SelectorSpec, StudentRecipe, StudentSpec, TeacherSpec, hookimpl
 
 if TYPE_CHECKING:
     from kdcore_torch.losses import adapt_autograd as adapt_autograd
     from kdcore_torch.saved import restore as restore
     from kdcore_torch.states import load_teacher as load_teacher
 
-__all__ = ["adapt_autograd", "kd_students", "kd_teachers", "load_teacher", "restore"]
+__all__ = [
+    "adapt_autograd",
+    "kd_selectors",
+    "kd_students",
+    "kd_teachers",
+    "load_teacher",
+    "restore",
+]
 
 _TASKS = ("binary", "multiclass", "regression")
 # A core that does not give back Python students has no such field.
@@ -61,6 +68,8 @@ def kd_students() -> Iterable[StudentSpec]:
         factory="kdcore_torch.mlp:make",
         tasks=_TASKS,
         uses_gradient=True,
+        embedded_selection=True,
+        selector="budgeted_elimination",
         encoder="standard",
         exports=("onnx", "onnx-int8", "c"),
         recipe=StudentRecipe(encoder="teacher_bins", augment=10, params={"early_stopping": False}),
@@ -72,11 +81,46 @@ def kd_students() -> Iterable[StudentSpec]:
         factory="kdcore_torch.cnn:make",
         tasks=_TASKS,
         uses_gradient=True,
+        embedded_selection=True,
+        selector="budgeted_elimination",
         encoder="ordinal",
         exports=("onnx", "onnx-int8"),
         input="image",
         recipe=StudentRecipe(augment=5, params={"early_stopping": False}),
         **_RESTORE,
+    )
+
+
+@hookimpl
+def kd_selectors() -> Iterable[SelectorSpec]:
+    """Provide selectors that train inside ``pytorch_mlp`` and ``pytorch_cnn``."""
+    yield SelectorSpec(
+        name="budgeted_elimination",
+        summary="A network loses its worst columns round by round; sizes compared (PyTorch).",
+        factory="kdcore_torch.elimination:BudgetedElimination",
+        kind="embedded",
+        reference="Recursive elimination (Guyon et al. 2002) of a gated student, teacher's prior",
+    )
+    yield SelectorSpec(
+        name="sigmoid_l1",
+        summary="A sigmoid mask with an L1 penalty, cut to the budget by rank (PyTorch).",
+        factory="kdcore_torch.sparse_gates:SigmoidL1",
+        kind="embedded",
+        reference="Tibshirani 1996 (lasso), on a mask of a network's inputs",
+    )
+    yield SelectorSpec(
+        name="hard_concrete",
+        summary="Random gates that close fully, driven to the budget by a multiplier (PyTorch).",
+        factory="kdcore_torch.sparse_gates:HardConcrete",
+        kind="embedded",
+        reference="Louizos et al. 2018, arXiv:1712.01312; Gallego-Posada 2022, arXiv:2208.04425",
+    )
+    yield SelectorSpec(
+        name="stochastic_gates",
+        summary="Gates with normal noise and a price on their being open (PyTorch).",
+        factory="kdcore_torch.sparse_gates:StochasticGatesSelector",
+        kind="embedded",
+        reference="Yamada et al. 2020, Feature selection using stochastic gates, arXiv:1810.04247",
     )
 
 

@@ -94,10 +94,14 @@ class Convolutional(TorchNetwork):
         """Positions in the table of the encoder's raw columns."""
         raise TypeError(f"{type(self).__name__} must define _columns_read")
 
+    def picture(self, n_columns: int) -> tuple[int, int, int]:
+        """C, H and W of tables of so many columns."""
+        return image_shape(n_columns, self.input_channels, self.img_size)
+
     def _shape(self, Z: np.ndarray) -> Any:
         n_pixels = self._n_columns()
         if self._given_shape is None:
-            self._picture = image_shape(n_pixels, self.input_channels, self.img_size)
+            self._picture = self.picture(n_pixels)
         else:
             self._picture = self._given_shape  # type: ignore[assignment]
             if self.img_size is not None:

@@ -113,6 +113,10 @@ class Pixels(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
+    def spread(self, values: torch.Tensor, empty: int) -> torch.Tensor:
+        """Values (d,) of columns as values of all pixels; ``empty`` where no column fills one."""
+        return nn.functional.pad(values, (0, 1), value=empty)[self.sources]
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = (x - self.mean) / self.scale
         x = torch.where(torch.isnan(x), torch.zeros_like(x), x)

@@ -21,7 +21,7 @@ from kdcore_torch.rows import chunks, distinct, mapped
 if TYPE_CHECKING:
     from kdcore import Loss, SoftTargets
 
-__all__ = ["TorchNetwork", "is_count"]
+__all__ = ["TorchNetwork", "is_count", "widths_of"]
 
 #: Below so many rows there is too little to hold out; the steps are limited instead.
 _FEWEST_HELD, _STEPS_A_ROW = 10, 20
@@ -79,7 +79,7 @@ class TorchNetwork:
         device, seed = device_of(self.device), self._seed()
         rows, targets = distinct(Z, targets, loss.alpha)
         shape = self._shape(Z)
-        widths = _widths(targets)
+        widths = widths_of(targets)
         # Only networks of users draw from the global random state.
         own = self.module is not None
         with global_seed(seed, device) if own else contextlib.nullcontext():
@@ -251,7 +251,7 @@ class TorchNetwork:
     link_: Link
 
 
-def _widths(targets: SoftTargets) -> tuple[int, ...]:
+def widths_of(targets: SoftTargets) -> tuple[int, ...]:
     """Numbers of outputs that a network may have; the first is what kdcore's own have."""
     if targets.task == "multiclass":
         return (targets.n_classes,)
