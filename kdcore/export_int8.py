@@ -11,7 +11,7 @@ from kdcore.errors import KDError
 __all__ = ["with_int8_weights"]
 
 #: Entries of a matrix that is worth it; a scale takes four bytes for each of its columns.
-_LEAST = 256
+_LEAST = 8
 #: Which axis of the second input counts outputs.
 _AXES = {"Gemm": 1, "MatMul": 1, "Conv": 0}
 
@@ -44,12 +44,16 @@ def with_int8_weights(model: Any) -> tuple[Any, int]:
     out = onnx.ModelProto()
     out.CopyFrom(model)
     held = {t.name: t for t in out.graph.initializer}
+    matrices = {t.name for t in out.graph.initializer if len(t.dims) == 2}
     found: dict[str, int] = {}
     for node in out.graph.node:
         if node.op_type in _AXES and len(node.input) > 1 and node.input[1] in held:
             axis = _AXES[node.op_type]
             turned = any(a.name == "transB" and a.i for a in node.attribute)
             found[node.input[1]] = 1 - axis if turned else axis
+        elif node.op_type == "Cast" and node.input[0] in matrices:
+            # The centres of a kernel, one in each column.
+            found[node.input[0]] = 1
     front = []
     for name, axis in found.items():
         weights = numpy_helper.to_array(held[name])

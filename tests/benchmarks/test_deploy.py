@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.skipif(not (DATA / "letter.parquet").exists(), reason="KD_BENCH_DATA is not set"),
 ]
 
-#: Least ratios of the issue: how many times faster the bundle is.
+#: Least ratios that are claimed: how many times faster the bundle is.
 NUMERIC = {"xgboost": 10, "lightgbm": 10, "catboost": 5, "random_forest": 500}
 
 
