@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kdcore.sources import Source
     from kdcore.teacher_run import TeacherRun
 
-__all__ = ["can_be_nested", "nested_count", "nested_lessons", "part_of"]
+__all__ = ["can_be_nested", "nested_count", "nested_lessons", "part_of", "parts_of"]
 
 #: Below so many training rows one fold is too small to judge by, and all of them are used.
 _FEW_ROWS = 2000
@@ -70,12 +70,13 @@ def nested_count(data: Data) -> int:
     return 1 if len(data.train) >= _FEW_ROWS else 5
 
 
-def part_of(lesson: Lesson, random_state: int) -> Lesson:
+def part_of(lesson: Lesson, random_state: int, number: int = 0) -> Lesson:
     """A lesson on four fifths of the rows, judged by the rest, with the whole lesson's structure.
 
-    Its labels are not nested: it is for work with true labels alone.
+    Its labels are not nested: it is for work with true labels alone. ``number`` says which fifth
+    judges.
     """
-    inside, outside = _plan(lesson.data, random_state)[0]
+    inside, outside = _plan(lesson.data, random_state)[number]
     labels = lesson.run.labels
     run = replace(
         lesson.run,
@@ -83,6 +84,12 @@ def part_of(lesson: Lesson, random_state: int) -> Lesson:
         held=labels.values[outside],
     )
     return Lesson(_split(lesson.data, inside, outside), run, random_state, whole=lesson)
+
+
+def parts_of(lesson: Lesson, random_state: int) -> list[Lesson]:
+    """As many of `part_of` as there are of `nested_lessons`."""
+    count = min(nested_count(lesson.data), len(_plan(lesson.data, random_state)))
+    return [part_of(lesson, random_state, number) for number in range(count)]
 
 
 def _plan(data: Data, random_state: int) -> list[Any]:

@@ -273,7 +273,7 @@ class TestChoosing:
         tie = [np.full(len(part.data.held), loss)] * 2
         base, alone = Recipe(name="default", augment=10), plain_recipe()
         tied = Choice(Recipe(name="soft labels"), [{"name": "soft labels"}], losses=tie)
-        choice = _ahead_of_teacher(tied, lesson, part, base, [alone])
+        choice = _ahead_of_teacher(tied, lesson, [part], base, [alone])
         assert choice.recipe is (alone if left_alone else base)
         assert choice.moved == left_alone
         assert ("ahead of the teacher" in choice.reason) == left_alone
