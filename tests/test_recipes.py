@@ -419,7 +419,7 @@ def test_the_plain_student_of_the_same_encoding_is_a_row_of_its_own():
         teacher=RandomForestClassifier(50),
         student=SoftmaxStudent(),
         encoder="ordinal",
-        recipe="fast",
+        recipe="plain",
     )
     report = result.report
     assert result.plain.encoder == "standard"
