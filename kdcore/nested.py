@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from kdcore.sources import Source
     from kdcore.teacher_run import TeacherRun
 
-__all__ = ["can_be_nested", "nested_count", "nested_lessons", "part_count", "part_of"]
+__all__ = [
+    "can_be_nested",
+    "nested_count",
+    "nested_lessons",
+    "part_count",
+    "part_of",
+    "parts_of",
+]
 
 #: Below so many training rows one fold is too small to judge by, and all of them are used.
 _FEW_ROWS = 2000
@@ -99,6 +106,12 @@ def part_of(lesson: Lesson, random_state: int, number: int = 0) -> Lesson:
 def part_count(lesson: Lesson) -> int:
     """How many parts `part_of` knows."""
     return len(_plan(lesson.data, 0))
+
+
+def parts_of(lesson: Lesson, random_state: int) -> list[Lesson]:
+    """As many of `part_of` as there are of `nested_lessons`."""
+    count = min(nested_count(lesson.data), len(_plan(lesson.data, random_state)))
+    return [part_of(lesson, random_state, number) for number in range(count)]
 
 
 def _plan(data: Data, random_state: int) -> list[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from kdcore.chooser import Choice, choose
 from kdcore.clock import Clock
 from kdcore.evaluation import paired_gain, row_losses
-from kdcore.nested import can_be_nested, nested_count, part_of
+from kdcore.nested import can_be_nested, nested_count, part_of, parts_of
 from kdcore.recipe import Recipe, default_recipe, plain_recipe, rivals
 from kdcore.recipe_fit import fit_student
 from kdcore.relabelling import Relabelling, relabelled
@@ -272,24 +272,33 @@ def _chosen(
     if not alone or late or run.labels.provenance == "in-sample":
         return Choice(recipe)
     soft = replace(recipe, name="soft labels", augment=0, params={})
-    choice = choose(student, [part], [soft, *alone], params, most_cells=_BRAKE_CELLS)
-    return choice if choice.moved else _ahead_of_teacher(choice, lesson, part, recipe, alone)
+    # Of few rows each judges once, or chance would decide.
+    parts = [part] if nested_count(lesson.data) == 1 else parts_of(lesson, part.random_state)
+    choice = choose(student, parts, [soft, *alone], params, most_cells=_BRAKE_CELLS)
+    return choice if choice.moved else _ahead_of_teacher(choice, lesson, parts, recipe, alone)
 
 
 def _ahead_of_teacher(
-    choice: Choice, lesson: Lesson, part: Lesson, recipe: Recipe, alone: list[Recipe]
+    choice: Choice, lesson: Lesson, parts: list[Lesson], recipe: Recipe, alone: list[Recipe]
 ) -> Choice:
     """Labels alone, where they beat the teacher itself; else the default.
 
     Soft labels of the training rows are mixed with true ones, and do little harm even then, but
     synthetic rows, of which the brake knows nothing, have the teacher's label only.
     """
-    held = part.data.held
-    weight = np.asarray(held.weight) / np.sum(held.weight)
-    assert part.run.held is not None
-    teacher = row_losses(lesson.calibration(part.run.held), held.y, held.classes)
-    losses = choice.losses[1:]
-    best = min(range(len(losses)), key=lambda i: float(weight @ losses[i]))
+    weight = np.concatenate([part.data.held.weight for part in parts])
+    weight = weight / weight.sum()
+    said = []
+    for part in parts:
+        assert part.run.held is not None
+        output, held = lesson.calibration(part.run.held), part.data.held
+        said.append(row_losses(output, held.y, held.classes))
+    teacher, losses = np.concatenate(said), choice.losses[1:]
+    # Those that fell far behind on the way were not judged on all rows.
+    whole = [i for i, own in enumerate(losses) if len(own) == len(teacher)]
+    if not whole:
+        return replace(choice, recipe=recipe)
+    best = min(whole, key=lambda i: float(weight @ losses[i]))
     gain, error = paired_gain(teacher, losses[best], weight)
     if gain <= _CLEAR * error:
         return replace(choice, recipe=recipe)

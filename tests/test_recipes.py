@@ -273,7 +273,7 @@ class TestChoosing:
         tie = [np.full(len(part.data.held), loss)] * 2
         base, alone = Recipe(name="default", augment=10), plain_recipe()
         tied = Choice(Recipe(name="soft labels"), [{"name": "soft labels"}], losses=tie)
-        choice = _ahead_of_teacher(tied, lesson, part, base, [alone])
+        choice = _ahead_of_teacher(tied, lesson, [part], base, [alone])
         assert choice.recipe is (alone if left_alone else base)
         assert choice.moved == left_alone
         assert ("ahead of the teacher" in choice.reason) == left_alone
@@ -419,7 +419,7 @@ def test_the_plain_student_of_the_same_encoding_is_a_row_of_its_own():
         teacher=RandomForestClassifier(50),
         student=SoftmaxStudent(),
         encoder="ordinal",
-        recipe="fast",
+        recipe="plain",
     )
     report = result.report
     assert result.plain.encoder == "standard"

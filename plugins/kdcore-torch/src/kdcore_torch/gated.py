@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -182,8 +181,9 @@ class GatedStudent:
         weights = FlatWeights(self.module, l2=0.0, averaging=0.0)
         moments = torch.optim.Adam([self.gates.weight], lr=self.pace.gate_rate)
         n = len(self.targets)
-        edges = np.linspace(0, n, max(1, -(-n // self.pace.batch)) + 1).astype(int).tolist()
-        usual = float(self.targets.sample_weight.sum()) / (len(edges) - 1)
+        edges = np.linspace(0, n, max(1, -(-n // self.pace.batch)) + 1).astype(int)
+        sizes = np.diff(edges).tolist()
+        usual = float(self.targets.sample_weight.sum()) / len(sizes)
         unit = 1.0 / self.link.scale**2
         best: np.ndarray | None = None
         # Only networks of users draw from the global random state.
@@ -193,12 +193,11 @@ class GatedStudent:
             for _ in range(epochs):
                 self.module.train()
                 order = torch.from_numpy(self.rng.permutation(n))
-                for start, end in itertools.pairwise(edges):
-                    which = order[start:end]
-                    part = batches.take(which)
+                parts = batches.split(order, sizes)
+                for which, (part, weight) in zip(order.split(sizes), parts, strict=True):
                     logits = self.link.logits(self.module(self.x[which]))
                     _, grad = self.loss.value_and_grad(logits.detach(), part)
-                    share = unit * float(part.sample_weight.sum()) / usual
+                    share = unit * weight / usual
                     weights.clear()
                     self.gates.weight.grad = None
                     torch.autograd.backward(logits, torch.as_tensor(grad) * share)
