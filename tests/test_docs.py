@@ -306,6 +306,7 @@ def python_of(page: Path) -> str:
 WALKS = {
     "reference/cli.md": (2, "again/student.kd"),
     "tutorial/first-distillation.md": (5, "out/student.kd"),
+    "tutorial/choosing-factors.md": (3, "predictions.csv"),
     "how-to/use-your-own-teacher.md": (6, "kd-out/wine-logistic_regression/student.kd"),
     "how-to/compare-models.md": (4, "out/student.kd"),
     "how-to/search-settings.md": (3, "wine/student.kd"),
