@@ -194,7 +194,9 @@ class GatedStudent:
                 self.module.train()
                 order = torch.from_numpy(self.rng.permutation(n))
                 parts = batches.split(order, sizes)
-                for which, (part, weight) in zip(order.split(sizes), parts, strict=True):
+                for which, (part, weight) in zip(
+                    torch.split_with_sizes(order, sizes), parts, strict=True
+                ):
                     logits = self.link.logits(self.module(self.x[which]))
                     _, grad = self.loss.value_and_grad(logits.detach(), part)
                     share = unit * weight / usual
