@@ -28,7 +28,25 @@ SEEDS = range(3)
 PEERS = ("sigmoid_l1", "teacher_gain", "mrmr")
 OWN = "budgeted_elimination"
 #: By table: (row, column, "least" or "most", what the mean over seeds must reach).
-CLAIMS: dict[str, list[tuple[str, str, str, float]]] = {}
+CLAIMS: dict[str, list[tuple[str, str, str, float]]] = {
+    "madelon": [
+        (f"{OWN} = 20", "accuracy", "least", 0.85),
+        (f"{OWN} = 20", "relevant", "least", 17),
+        (f"{OWN} <= 100", "accuracy", "least", 0.85),
+        (f"{OWN} <= 100", "columns", "most", 25),
+        (f"{OWN} <= 100", "useless", "most", 0),
+    ],
+    "interactions": [
+        (f"{OWN} = 10", "relevant", "least", 8.5),
+        (f"{OWN} <= 100", "relevant", "least", 8.5),
+        (f"{OWN} <= 100", "useless", "most", 3),
+    ],
+    "adult_copies": [
+        (f"{OWN} = 8", "useless", "most", 0),
+        (f"{OWN} = 8", "log_loss", "most", 0.320),
+    ],
+    "khan_srbct": [(f"{OWN} = 12", "accuracy", "least", 0.97)],
+}
 
 
 @pytest.mark.parametrize("name", TABLES)
