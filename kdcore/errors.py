@@ -16,6 +16,7 @@ __all__ = [
     "PluginError",
     "SpecError",
     "UnknownNameError",
+    "first_line",
     "listed",
     "shown",
     "suggest",
@@ -82,3 +83,8 @@ def shown(value: object, most: int = 100) -> str:
         # Huge integers, and objects of users, may not tell.
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= most else f"{text[:most]}..."
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -9,7 +9,7 @@ import numpy as np
 
 from kdcore.candidates import describe_error
 from kdcore.columns import Column, category_keys, numeric_values
-from kdcore.errors import DataError, FitError, KDError
+from kdcore.errors import DataError, FitError, KDError, first_line
 from kdcore.own_teachers import FittedTeacher
 from kdcore.registry import default_registry
 
@@ -123,7 +123,7 @@ class OnnxTeacher:
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            line = str(error).splitlines()[0]
+            line = first_line(error)
             raise FitError(f"the model file '{path}' is not a usable ONNX model: {line}") from error
         self._inputs = self._session.get_inputs()
         self._check_task()

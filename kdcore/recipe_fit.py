@@ -10,7 +10,7 @@ import numpy as np
 
 from kdcore.calibration import Calibration
 from kdcore.encoders import make_encoder
-from kdcore.errors import FitError, KDError
+from kdcore.errors import FitError, KDError, first_line
 from kdcore.given import raw_like
 from kdcore.label_correction import corrected
 from kdcore.labels import teacher_output
@@ -250,5 +250,4 @@ def fit_student(
     except KDError:
         raise
     except Exception as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise FitError(f"the student {student.name} failed to fit: {line}") from error
+        raise FitError(f"the student {student.name} failed to fit: {first_line(error)}") from error

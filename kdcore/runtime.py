@@ -16,7 +16,7 @@ import numpy as np
 
 from kdcore.archive import MANIFEST, MODEL, read_archive, read_members
 from kdcore.columns import MISSING, Column, category_key, category_keys, numeric_values
-from kdcore.errors import BundleError, DataError, ParameterError, listed, shown, suggest
+from kdcore.errors import BundleError, DataError, ParameterError, first_line, listed, shown, suggest
 from kdcore.manifest import FORMAT_VERSION, check_graph, check_manifest
 from kdcore.onnx_guard import check_model
 
@@ -337,7 +337,7 @@ def _session(model: bytes, threads: int) -> Any:
             enable_fallback=0,
         )
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise BundleError(f"holds a model that cannot be run: {reason}") from error
 
 

@@ -256,7 +256,9 @@ def _chosen(
     others = [
         other
         for other in rivals(recipe, method=method, few_rows=len(train) < _FEW_ROWS)
-        if other.teacher or not by_hand
+        if (other.teacher or not by_hand)
+        # Nor is an encoder that was named exchanged for another.
+        and (wishes.encoder is None or str(other.encoder) == str(recipe.encoder))
     ]
     if wishes.mode == "auto" and nested is not None and can_be_nested(run) and others:
         one = run.labels.seconds + (len(others) + 1) * fit_seconds

@@ -216,13 +216,18 @@ def test_a_table_of_texts_only_needs_no_numbers(tmp_path):
     assert self_test(tmp_path / "s.c") == "0 of 24 rows differ\n"
 
 
+def test_a_model_too_small_for_bytes_is_not_made_larger_by_them(tmp_path, data):
+    frame = data.X[["amount"]]
+    pack(Linear().fit(frame, np.asarray(data.y) == data.y[0]), frame).save(tmp_path / "s.kd")
+    with pytest.raises(KDError, match="no matrix of weights that bytes would"):
+        export(tmp_path / "s.kd", tmp_path / "s.onnx", format="onnx-int8")
+
+
 def test_treelite_that_is_not_installed_is_asked_for(tmp_path, data, monkeypatch):
     pack(Linear().fit(data.X, data.y), data.X).save(tmp_path / "s.kd")
     monkeypatch.setitem(sys.modules, "treelite", None)
     with pytest.raises(KDError, match=r"pip install treelite"):
         export(tmp_path / "s.kd", tmp_path / "s.tl", format="treelite")
-    with pytest.raises(KDError, match="no matrix of weights that bytes would"):
-        export(tmp_path / "s.kd", tmp_path / "s.onnx", format="onnx-int8")
     with pytest.raises(
         KDError, match="'onxx' is not known; use one of onnx, onnx-int8, c, sklearn"
     ):

@@ -23,7 +23,7 @@ from kdcore.plugins import discover
 from kdcore.registry import Registry
 from kdcore.testing.isolation import FakeDistribution, installed_in_process, run_kd
 
-KEYS = ["name", "distribution", "version", "status", "reason", "provides"]
+KEYS = ["name", "distribution", "version", "status", "reason", "provides", "exports"]
 
 SOURCE = """
 from kdcore import {kind}, hookimpl
@@ -75,6 +75,7 @@ def test_the_json_has_the_keys_that_programs_rely_on() -> None:
         "status": "ok",
         "reason": None,
         "provides": ["teacher: my_teacher"],
+        "exports": {},
     }
     assert listed["bad"]["status"] == "broken"
     assert "ZeroDivisionError" in listed["bad"]["reason"]

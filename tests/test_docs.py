@@ -347,7 +347,10 @@ def test_commands_of_a_page_run_as_they_are_typed(page: str, tmp_path: Path) -> 
     [
         page
         for page in PAGES
-        if "```python" in page.read_text(encoding="utf-8") and page not in map(DOCS.joinpath, WALKS)
+        if "```python" in page.read_text(encoding="utf-8")
+        and page not in map(DOCS.joinpath, WALKS)
+        # Held to the code of the English page by a test below.
+        and not page.name.endswith(".zh.md")
     ],
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )

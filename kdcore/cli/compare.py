@@ -121,7 +121,7 @@ def compare_command(
     Examples:
       kd compare adult.parquet -t target --teachers xgboost --students decision_tree,xgboost
       kd compare houses.csv -t price --teachers xgboost --students ridge,decision_tree -o pairs
-      kd compare adult.csv -t y --teachers xgboost --students decision_tree --max-features 3,6,0.8
+      kd compare adult.csv -t target --teachers xgboost --students svm --max-features 3,6,0.8
     """
     from kdcore.comparison import compare
 

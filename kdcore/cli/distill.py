@@ -248,7 +248,7 @@ def show_report(report: DistillReport) -> None:
         console.print(closed if verdict["gap_closed"] <= 1 else better, markup=False)
     if report.bundle is not None:
         console.print(f"Saved {report.bundle}", markup=False)
-    if report.deploy != report.bundle:
-        console.print(f"Saved {report.deploy}, the one to deploy", markup=False)
     if report.report is not None:
         console.print(f"Saved {report.report}, to look at in a browser", markup=False)
+    if report.deploy != report.bundle:
+        console.print(f"Saved {report.deploy}, the one to deploy", markup=False)

@@ -54,6 +54,8 @@ def search(
     selector: Any = "teacher_prior",
     test: Any = None,
     test_size: float = 0.25,
+    split: str = "random",
+    time_column: str | None = None,
     task: str = "auto",
     teacher_params: Mapping[str, Any] | None = None,
     student_params: Mapping[str, Any] | None = None,
@@ -85,7 +87,8 @@ def search(
 
     Parameters
     ----------
-    data, target, test, test_size, task, sample_weight, unlabeled, folds, random_state, n_jobs
+    data, target, test, test_size, split, time_column, task, sample_weight, unlabeled, folds
+    random_state, n_jobs
         As in `kdcore.distill`.
     teacher, teacher_params, fitted
         As in `kdcore.distill`; a teacher that can be fitted here, or one fitted on other rows.
@@ -137,6 +140,8 @@ def search(
         target=target,
         test=test,
         test_size=test_size,
+        split_by=split,
+        time_column=time_column,
         task=task,
         sample_weight=sample_weight,
         extra=unlabeled,

@@ -16,7 +16,7 @@ _PARTS = {
     "Every plugin": ("checks_plugin",),
     "Teachers and students": ("checks_model",),
     "Teachers": ("checks_teacher", "checks_structure"),
-    "Students": ("checks_student", "checks_student_tables"),
+    "Students": ("checks_student", "checks_student_tables", "checks_state"),
     "Losses": ("checks_loss", "checks_loss_calculus"),
     "Selectors": ("checks_selector",),
 }

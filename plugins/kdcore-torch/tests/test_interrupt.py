@@ -7,9 +7,12 @@ import sys
 import pytest
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
 from kdcore.testing import tiny_data
 from kdcore_torch.mlp import TorchMLPClassifier
+
+# Whoever runs the tests in the background has the signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def look(done, steps, loss):
     print("look", done, flush=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from kdcore.errors import ParameterError
+from kdcore.errors import ParameterError, first_line
 
 __all__ = ["PRECISIONS", "autocast", "device_of", "global_seed", "most_threads", "threads"]
 
@@ -43,7 +43,7 @@ def device_of(name: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        line = str(error).splitlines()[0]
+        line = first_line(error)
         raise ParameterError(f"device={name!r} is not available here: {line}") from error
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from kdcore.columns import Column
 from kdcore.encoders import ENCODERS
-from kdcore.errors import BundleError
+from kdcore.errors import BundleError, first_line
 from kdcore.schema import TableSchema
 from kdcore_torch.links import Link
 
@@ -76,7 +76,7 @@ def restore(manifest: dict[str, Any], data: bytes, *, module: nn.Module | None =
     try:
         tensors, told = load(data), _metadata(data)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        line = str(error).splitlines()[0]
+        line = first_line(error)
         raise BundleError(
             f"holds a {MEMBER} that cannot be read ({line}); save the bundle again, or load it for "
             "prediction only."

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from torch import nn
 
-from kdcore.errors import DataError, FitError, ParameterError
+from kdcore.errors import DataError, FitError, ParameterError, first_line
 from kdcore_torch.engine import outputs
 from kdcore_torch.links import Link
 
@@ -58,7 +58,7 @@ class _StateTeacher(BaseEstimator):
         except (RuntimeError, ValueError, TypeError) as error:
             raise DataError(
                 f"the network {name} failed on an array of shape {array.shape}: "
-                f"{str(error).splitlines()[0]}; `prepare` must make what it reads."
+                f"{first_line(error)}; `prepare` must make what it reads."
             ) from error
 
 
@@ -153,7 +153,7 @@ def load_teacher(
         raise FitError(f"there is no file '{path}'.") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise FitError(
-            f"the file '{path}' is not in the format safetensors ({str(error).splitlines()[0]}); "
+            f"the file '{path}' is not in the format safetensors ({first_line(error)}); "
             "write it by safetensors.torch.save_file(network.state_dict(), path)."
         ) from error
     _fill(made, state, path)
