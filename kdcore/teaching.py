@@ -149,7 +149,8 @@ def teach(
         )
         notes += selection.notes
         student = narrowed(student, selection.columns)
-        clock.lap("select")
+    clock.lap("select")
+    if selection is not None:
         step("relabel", 0, 1)
         lesson, again, relabelling = relabelled(
             student,

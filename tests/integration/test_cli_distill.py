@@ -43,7 +43,7 @@ MORE = {
     "plain": "fidelity fit_seconds",
     "recipe": "name rows rows_quality calibration structure params trials label_correction",
     "verdict": "reason over_encoded compile_teacher",
-    "seconds": "read select tune validate fit_plain evaluate bundle latency",
+    "seconds": "read select relabel tune validate fit_plain evaluate bundle latency",
 }
 
 #: There only when the distilled student has an encoding of its own.
