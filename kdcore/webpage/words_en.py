@@ -177,7 +177,7 @@ WORDS = {
     "params": "Parameters of the student",
     "trials": "Recipes that were compared",
     "gain": "Gain",
-    "trials_note": "On held-out training rows that no teacher has seen; ± one standard error.",
+    "trials_note": "On held-out training rows; ± one standard error.",
     # data
     "target": "Target",
     "train": "Training rows",
