@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kdcore.errors import DataError, FitError, KDError, ParameterError, suggest
+from kdcore.errors import DataError, FitError, KDError, ParameterError, first_line, suggest
 from kdcore.schema import as_frame
 from kdcore.transfer.base import Augmenter
 
@@ -54,7 +54,7 @@ class Custom(Augmenter):
         except KDError:
             raise
         except Exception as error:
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            line = first_line(error)
             raise FitError(f"the augmenter {self._called} failed: {line}") from error
         frame = as_frame(made)
         missing = [c for c in real.columns if c not in frame.columns]

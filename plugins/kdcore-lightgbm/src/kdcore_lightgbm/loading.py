@@ -13,7 +13,7 @@ from lightgbm import Booster
 from lightgbm.basic import LightGBMError
 
 from kdcore.columns import Column, category_keys, numeric_values
-from kdcore.errors import FitError
+from kdcore.errors import FitError, first_line
 from kdcore.loaded_models import LoadedModel
 from kdcore_lightgbm.model_text import check_text
 from kdcore_lightgbm.splits import structure_of_booster
@@ -140,7 +140,7 @@ def load(path: str | Path) -> LoadedClassifier | LoadedRegressor:
         lines = [line for line in text.split("\n") if not line.startswith("tree_sizes=")]
         booster = Booster(model_str="\n".join(lines))
     except (LightGBMError, ValueError) as error:
-        line = (str(error).splitlines() or ["unknown"])[0]
+        line = first_line(error)
         raise FitError(f"the model file '{path}' is not a usable LightGBM model: {line}") from error
     if objective in _PROBABILITIES:
         return LoadedClassifier(booster, path, max(2, n_scores))
