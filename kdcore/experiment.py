@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcore.clock import Clock
+from kdcore.distill_result import BUNDLE_NAME, OUTPUT_NAMES, DistillResult
 from kdcore.errors import ParameterError
 from kdcore.files import prepare_folder
 from kdcore.given import GivenLabels
@@ -15,16 +16,11 @@ from kdcore.origin import call_text, origin
 from kdcore.recipe_fit import Lesson
 from kdcore.relabelling import check_relabel
 from kdcore.resolve import resolve_student
+from kdcore.saved_results import RESULT_NAME
 from kdcore.selection import ColumnWishes, either_budget
 from kdcore.sources import resolve_source
 from kdcore.splits import prepare
-from kdcore.student_run import (
-    BUNDLE_NAME,
-    OUTPUT_NAMES,
-    RESULT_NAME,
-    DistillResult,
-    run_student,
-)
+from kdcore.student_run import run_student
 from kdcore.wishes import Deadline, Wishes
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdcore.cli.column_options import budgets_options
 from kdcore.cli.common import echo_json
 from kdcore.cli.completion import files, names
 from kdcore.cli.options import (
     asked_for,
-    budgets_options,
     cache_of,
     data_options,
     mlflow_option,
@@ -123,7 +123,7 @@ def compare_command(
       kd compare houses.csv -t price --teachers xgboost --students ridge,decision_tree -o pairs
       kd compare adult.csv -t target --teachers xgboost --students svm --max-features 3,6,0.8
     """
-    from kdcore.comparison import compare
+    from kdcore.comparing import compare
 
     tracker = tracker_of(mlflow)
     with progress(show=not quiet) as on_progress:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdcore.cli.column_options import column_options
 from kdcore.cli.common import echo_json
 from kdcore.cli.completion import files, names
 from kdcore.cli.options import (
     asked_for,
     cache_of,
-    column_options,
     data_options,
     mlflow_option,
     parameters,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdcore.cli.column_options import max_features
 from kdcore.cli.common import echo_json, table_lines
 from kdcore.cli.completion import files, names
 from kdcore.cli.distill import show_report, teacher_of
@@ -14,7 +15,6 @@ from kdcore.cli.options import (
     as_value,
     cache_of,
     data_options,
-    max_features,
     parameters,
     run_options,
     teacher_options,

@@ -10,7 +10,7 @@ from kdcore.errors import ParameterError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kdcore.student_run import DistillResult
+    from kdcore.distill_result import DistillResult
 
 __all__ = ["PICKS", "SearchResult", "trial_rows"]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kdcore
+from kdcore.distill_result import OUTPUT_NAMES
 from kdcore.errors import FitError, KDError, ParameterError
 from kdcore.experiment import Progress
 from kdcore.files import prepare_folder
@@ -29,7 +30,6 @@ from kdcore.selection import ColumnWishes
 from kdcore.selectors import budget
 from kdcore.sources import resolve_source
 from kdcore.splits import Data, prepare
-from kdcore.student_run import OUTPUT_NAMES
 from kdcore.teacher_run import run_teacher
 from kdcore.wishes import Deadline
 
