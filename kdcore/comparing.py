@@ -215,11 +215,10 @@ def _pair(
 ) -> dict[str, Any]:
     check_relabel(wishes.columns, labeller.source)
     rows = lesson.data
-    classes = rows.train.classes
     learner = resolve_student(
         student,
         task=rows.train.task,
-        n_classes=0 if classes is None else len(classes),
+        n_classes=rows.train.n_classes,
         params=params,
         recipe={"alpha": alpha},
         columns=rows.train.names,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcore.files import atomic_path
+from kdcore.pareto import unbeaten
 from kdcore.saved_results import COMPARISON_NAME, COMPARISON_PAGE
 
 if TYPE_CHECKING:
@@ -41,14 +42,7 @@ class Comparison:
                     pair["latency_us"]["student"]["single"],
                     pair["size_bytes"]["student"] or float("inf"),
                 )
-        return [
-            i
-            for i, own in points.items()
-            if not any(
-                all(o <= p for o, p in zip(other, own, strict=True)) and other != own
-                for other in points.values()
-            )
-        ]
+        return unbeaten(points)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -113,7 +107,6 @@ class Comparison:
                 rows.append({**row, "max_features": most, "error": pair["error"]})
                 continue
             row["max_features"] = pair.get("recipe", {}).get("max_features")
-            row["n_columns"] = len(pair["student"].get("features", ()))
             metric = pair["verdict"]["metric"]
             likeness = pair["student"]["fidelity"] or {}
             row |= {
@@ -126,7 +119,7 @@ class Comparison:
                 "choice": pair["verdict"]["choice"],
                 "latency_us": pair["latency_us"]["student"]["single"],
                 "size_bytes": pair["size_bytes"]["student"],
-                "columns": len(pair["student"].get("features") or ()) or None,
+                "columns": len(pair["student"]["features"]),
                 "pareto": i in front,
                 "error": None,
             }

@@ -146,7 +146,7 @@ class Distillation(RawTables, BaseEstimator):
         student = resolve_student(
             self._model("student"),
             task=table.task,
-            n_classes=0 if classes is None else len(classes),
+            n_classes=table.n_classes,
             recipe={"alpha": self.alpha, "temperature": self.temperature, "loss": self.loss},
         )
         columns.suited(student).limits(table.names, student.estimator.features)

@@ -222,7 +222,6 @@ def distill(
         time_column=time_column,
         random_state=random_state,
     )
-    classes = rows.train.classes
     source = resolve_source(
         chosen,
         rows.table,
@@ -240,7 +239,7 @@ def distill(
     learner = resolve_student(
         student,
         task=rows.train.task,
-        n_classes=0 if classes is None else len(classes),
+        n_classes=rows.train.n_classes,
         params=student_params,
         recipe={"alpha": alpha, "temperature": temperature, "loss": loss},
         columns=rows.train.names,

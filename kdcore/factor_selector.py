@@ -126,7 +126,6 @@ class FactorSelector(SelectorMixin, RawTables, BaseEstimator):
         wishes = self._wishes()
         regression = self._regression(X, y)
         table = labeled_rows(self, X, y, sample_weight, regression=regression)
-        classes = table.classes
         booster = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
         teacher = booster(max_iter=60, early_stopping=False)
         source = resolve_source(
@@ -136,7 +135,7 @@ class FactorSelector(SelectorMixin, RawTables, BaseEstimator):
         student = resolve_student(
             usual if self.student is None else self.student,
             task=table.task,
-            n_classes=0 if classes is None else len(classes),
+            n_classes=table.n_classes,
             columns=table.names,
         )
         wishes.limits(table.names, student.estimator.features)

@@ -280,11 +280,7 @@ def comparison_rows(
                 "*" if row["pareto"] else "",
                 row["teacher"],
                 row["student"],
-                *(
-                    ["-" if most is None else str(most), f"{row['n_columns']:.0f}"]
-                    if budgets
-                    else []
-                ),
+                *(["-" if most is None else str(most), f"{row['columns']:.0f}"] if budgets else []),
                 *(_number(row[f"{metric}_{who}"]) for who in ("teacher", "plain", "student")),
                 "-" if gap is None or gap != gap else f"{gap:.0%}",
                 _number(row["fidelity"]),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kdcore.cli.common import echo_json, table_lines
+from kdcore.cli.common import echo_json, json_option, table_lines
 from kdcore.cli.completion import files
 from kdcore.cli.options import teacher_options
 from kdcore.errors import KDError
@@ -52,7 +52,7 @@ __all__ = ["bench_command"]
     show_default=True,
     help="Of the teacher.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
+@json_option
 @click.option("--quiet", "-q", is_flag=True, help="No notes on stderr.")
 def bench_command(
     bundle: str,

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kdcore.cli.completion import columns, names
-from kdcore.cli.options import parameters, together
+from kdcore.cli.options import listed, parameters, together
 
 __all__ = ["budgets_options", "column_options", "max_features"]
 
@@ -24,7 +24,7 @@ def _several_budgets(
 ) -> list[int | float] | None:
     if value is None:
         return None
-    found = [_budget_of(part.strip()) for part in value.split(",") if part.strip()]
+    found = [_budget_of(part) for part in listed(value)]
     if not found:
         raise click.BadParameter("name at least one budget.")
     return found
@@ -44,7 +44,7 @@ def _budget_of(value: str) -> int | float:
 
 
 def _columns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    return [name.strip() for text in values for name in text.split(",") if name.strip()]
+    return [name for text in values for name in listed(text)]
 
 
 def _prices(

@@ -17,6 +17,7 @@ __all__ = [
     "CommandGroup",
     "Settings",
     "echo_json",
+    "json_option",
     "table_lines",
 ]
 
@@ -64,6 +65,10 @@ class CommandGroup(click.Group):
         if all(param.name != "debug" for param in cmd.params):
             cmd.params.append(_debug_option())
         super().add_command(cmd, name)
+
+
+#: For every command that has a result.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
 
 
 def echo_json(data: Any) -> None:

@@ -14,7 +14,9 @@ from kdcore.cli.options import (
     asked_for,
     cache_of,
     data_options,
+    listed,
     mlflow_option,
+    parameters,
     recipe_options,
     run_options,
     tracker_of,
@@ -29,7 +31,7 @@ __all__ = ["compare_command"]
 
 
 def _list(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
-    found = [part.strip() for part in value.split(",") if part.strip()]
+    found = listed(value)
     if not found:
         raise click.BadParameter("name at least one.")
     return found
@@ -38,8 +40,6 @@ def _list(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
 def _by_name(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
-    from kdcore.cli.options import parameters
-
     found: dict[str, dict[str, Any]] = {}
     for text in values:
         name, colon, rest = text.partition(":")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kdcore.cli.common import echo_json
+from kdcore.cli.common import echo_json, json_option
 from kdcore.cli.completion import files
 from kdcore.errors import KDError
 
@@ -32,7 +32,7 @@ __all__ = ["export_command"]
     "become its self-test.",
 )
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
+@json_option
 def export_command(
     bundle: str, kind: str, output: str, rows: str | None, force: bool, as_json: bool
 ) -> None:

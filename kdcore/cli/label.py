@@ -9,8 +9,7 @@ import click
 
 from kdcore.cli.common import echo_json
 from kdcore.cli.completion import files
-from kdcore.cli.distill import teacher_of
-from kdcore.cli.options import cache_of, label_options, teacher_options
+from kdcore.cli.options import cache_of, label_options, teacher_of, teacher_options
 from kdcore.cli.progress import progress
 from kdcore.errors import KDError
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
+from kdcore.cli.common import json_option
 from kdcore.cli.completion import columns, files, names
 from kdcore.cli.progress import verbose_option
 
@@ -16,16 +18,24 @@ __all__ = [
     "asked_for",
     "cache_of",
     "data_options",
+    "default_output",
+    "force_option",
     "label_options",
+    "listed",
     "mlflow_option",
     "parameters",
     "recipe_options",
     "run_options",
+    "student_params_option",
+    "teacher_of",
     "teacher_options",
     "together",
     "tracker_of",
     "weights",
 ]
+
+#: Where results go that nobody named a folder for.
+_FOLDER = Path("kd-out")
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -75,6 +85,22 @@ def weights(
         return [float(part) for part in value.split(",")]
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a list of numbers such as 2,1.") from None
+
+
+def listed(text: str) -> list[str]:
+    """The parts of a text that commas separate."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def teacher_of(text: str | None) -> Any:
+    """One name, or a list of names that were separated by commas."""
+    return text if text is None or "," not in text else listed(text)
+
+
+def default_output(data: str, ending: str) -> Path:
+    """A path in kd-out/ that is named after the table."""
+    stem = Path(data.replace(":", "-")).name.split(".")[0] or "data"
+    return _FOLDER / f"{stem}-{ending}"
 
 
 def _folds(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
@@ -159,7 +185,7 @@ label_options = together(
         help="Teacher fits at a time; -1 for one on each core. Results do not depend on it.",
     ),
     click.option("--no-cache", is_flag=True, help="Neither read nor keep the teacher's labels."),
-    click.option("--json", "as_json", is_flag=True, help="Print the result for programs."),
+    json_option,
     click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr."),
     verbose_option,
 )
@@ -180,6 +206,20 @@ teacher_options = together(
         callback=parameters,
         help="Parameter of the teacher; may be repeated.",
     ),
+)
+
+student_params_option = click.option(
+    "--student-param",
+    "student_params",
+    multiple=True,
+    metavar="K=V",
+    callback=parameters,
+    help="Parameter of the student; may be repeated.",
+)
+
+#: For commands that fill a folder.
+force_option = click.option(
+    "--force", is_flag=True, help="Replace results that exist in the folder."
 )
 
 recipe_options = together(

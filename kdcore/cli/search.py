@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,13 +9,17 @@ import click
 from kdcore.cli.column_options import max_features
 from kdcore.cli.common import echo_json, table_lines
 from kdcore.cli.completion import files, names
-from kdcore.cli.distill import show_report, teacher_of
+from kdcore.cli.distill import show_report
 from kdcore.cli.options import (
     as_value,
     cache_of,
     data_options,
-    parameters,
+    default_output,
+    force_option,
+    listed,
     run_options,
+    student_params_option,
+    teacher_of,
     teacher_options,
 )
 from kdcore.cli.progress import progress
@@ -28,7 +31,7 @@ __all__ = ["search_command"]
 
 
 def _students(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]
+    return listed(value)
 
 
 def _vary(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -58,14 +61,7 @@ def _pick(ctx: click.Context, param: click.Parameter, value: str) -> str | int:
     shell_complete=names("student"),
     help="The small model, or several among which the search chooses.",
 )
-@click.option(
-    "--student-param",
-    "student_params",
-    multiple=True,
-    metavar="K=V",
-    callback=parameters,
-    help="Parameter of the student that is set for all trials; may be repeated.",
-)
+@student_params_option
 @click.option(
     "--vary",
     multiple=True,
@@ -122,7 +118,7 @@ def _pick(ctx: click.Context, param: click.Parameter, value: str) -> str | int:
     "at a time. By default a file in kd-out/.",
 )
 @click.option("--output", "-o", metavar="DIR", help="Folder for the student that is picked.")
-@click.option("--force", is_flag=True, help="Replace results that exist in the folder.")
+@force_option
 @run_options
 def search_command(
     data: str,
@@ -177,10 +173,9 @@ def search_command(
 
 def _default_storage(data: str) -> str:
     """One file for each table; the study's name in it tells settings apart."""
-    folder = Path("kd-out")
-    folder.mkdir(exist_ok=True)
-    stem = Path(data.replace(":", "-")).name.split(".")[0] or "data"
-    return str(folder / f"{stem}-search.db")
+    file = default_output(data, "search.db")
+    file.parent.mkdir(exist_ok=True)
+    return str(file)
 
 
 def _show(result: SearchResult) -> None:
