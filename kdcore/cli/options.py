@@ -264,7 +264,8 @@ def tracker_of(uri: str | None) -> Any:
 
 def asked_for() -> dict[str, Any]:
     """What was asked of the running command, by the names of its options."""
-    hidden = ("mlflow", "as_json", "quiet", "force")
+    # An address of stored trials may hold a password.
+    hidden = ("mlflow", "as_json", "quiet", "force", "storage")
     return {
         key: value for key, value in click.get_current_context().params.items() if key not in hidden
     }

@@ -12,15 +12,18 @@ from kdcore.cli.completion import files, names
 from kdcore.cli.distill import show_report
 from kdcore.cli.options import (
     as_value,
+    asked_for,
     cache_of,
     data_options,
     default_output,
     force_option,
     listed,
+    mlflow_option,
     run_options,
     student_params_option,
     teacher_of,
     teacher_options,
+    tracker_of,
 )
 from kdcore.cli.progress import progress
 
@@ -119,6 +122,7 @@ def _pick(ctx: click.Context, param: click.Parameter, value: str) -> str | int:
 )
 @click.option("--output", "-o", metavar="DIR", help="Folder for the student that is picked.")
 @force_option
+@mlflow_option
 @run_options
 def search_command(
     data: str,
@@ -131,6 +135,7 @@ def search_command(
     seed: int,
     jobs: int,
     no_cache: bool,
+    mlflow: str | None,
     **options: Any,
 ) -> None:
     """Search the settings of a student, and show the best in score, latency and columns.
@@ -148,6 +153,7 @@ def search_command(
     from kdcore.hpo import search
     from kdcore.hpo.space import parse_range
 
+    tracker = tracker_of(mlflow)
     with progress(show=not quiet) as on_progress:
         result = search(
             data,
@@ -161,6 +167,13 @@ def search_command(
             on_progress=on_progress,
             **options,
         )
+    if tracker is not None and result.distilled is not None:
+        asked = {**asked_for(), "trial": result.chosen, "students": ",".join(student)}
+        # The one that was picked has this name.
+        del asked["student"]
+        tracker.log_distillation(result.distilled.report.to_dict(), asked)
+    elif tracker is not None:
+        result.notes.append("no trial was picked, so nothing was logged to MLflow.")
     if as_json:
         echo_json(result.to_dict())
     else:
