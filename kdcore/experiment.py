@@ -117,7 +117,7 @@ def distill(
     unlabeled : str, Path or table, optional
         Rows without labels: the teacher labels them, the student learns from them.
     folds : int or "auto", default="auto"
-        See `kdcore.labels.fold_plan`.
+        See `kdcore.folds.fold_plan`.
     recipe : {"auto", "fast", "plain"}, default="auto"
         ``"auto"`` starts from the recipe that was measured to be best for this kind of student,
         and leaves it only for one that is better by more than a standard error on held-out
