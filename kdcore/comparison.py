@@ -119,7 +119,7 @@ class Comparison:
                 "choice": pair["verdict"]["choice"],
                 "latency_us": pair["latency_us"]["student"]["single"],
                 "size_bytes": pair["size_bytes"]["student"],
-                "columns": len(pair["student"]["features"]),
+                "columns": len(pair["student"].get("features", ())),
                 "pareto": i in front,
                 "error": None,
             }

@@ -222,11 +222,6 @@ def stability_lines(report: DistillReport) -> list[str]:
     return lines
 
 
-def _within(most: Any, n_columns: float) -> list[str]:
-    """A budget, and the columns that a student reads."""
-    return ["-" if most is None else str(most), f"{n_columns:.0f}"]
-
-
 def _number(value: float | None) -> str:
     if value is None or value != value:
         return "-"
