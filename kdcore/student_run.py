@@ -17,6 +17,7 @@ from kdcore.teaching import plain_student, teach
 from kdcore.verdict import verdict
 
 if TYPE_CHECKING:
+    from kdcore.bundle import Packed
     from kdcore.clock import Clock
     from kdcore.labeller import Labeller
     from kdcore.recipe_fit import Lesson
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from kdcore.splits import Data
     from kdcore.teacher_run import TeacherRun
     from kdcore.teaching import Taught
+    from kdcore.verdict import Verdict
     from kdcore.wishes import Wishes
 
 __all__ = ["DistillResult", "run_student"]
@@ -130,25 +132,8 @@ def _judged(
             f"{len(train.names)} columns, chosen within the same budget of "
             f"{taught.selection.budget}."
         )
-    packed = preferred = None
-    if hasattr(taught.student, "to_onnx"):
-        info = {
-            "target": train.target,
-            "teacher": run.name,
-            "recipe": recipe,
-            "labels": run.labels.provenance,
-            "relabelled": bool(taught.relabelling and taught.relabelling.used == "new"),
-            "metrics": versions["student"]["metrics"],
-            "verdict": judged.to_dict(),
-        }
-        packed = pack(taught.student, held.X, name=student.name, info=info)
-        other = models.get(judged.choice, taught.student)
-        if other is not taught.student:
-            # What the verdict says to deploy is handed over too.
-            info |= {"recipe": {"name": judged.choice}, "labels": "none", "relabelled": False}
-            info["metrics"] = versions[judged.choice]["metrics"]
-            preferred = pack(other, held.X, name=student.name, info=info)
-    else:
+    packed, preferred = _bundles(student, lesson, taught, models, versions, recipe, judged)
+    if packed is None:
         notes.append(f"the student {student.name!r} cannot be written as ONNX: no bundle.")
     clock.lap("bundle")
     ask = taught.student.predict if classes is None else taught.student.predict_proba
@@ -200,6 +185,41 @@ def _judged(
         plain_encoded=models.get("plain_encoded"),
         preferred=preferred,
     )
+
+
+def _bundles(
+    student: Resolved,
+    lesson: Lesson,
+    taught: Taught,
+    models: dict[str, Any],
+    versions: dict[str, dict[str, Any]],
+    recipe: dict[str, Any],
+    judged: Verdict,
+) -> tuple[Packed | None, Packed | None]:
+    """The distilled student's bundle, and that of the version that the verdict prefers to it.
+
+    None where the student cannot be written as ONNX, or the verdict prefers no other.
+    """
+    if not hasattr(taught.student, "to_onnx"):
+        return None, None
+    held, run = lesson.data.held, lesson.run
+    info = {
+        "target": lesson.data.train.target,
+        "teacher": run.name,
+        "recipe": recipe,
+        "labels": run.labels.provenance,
+        "relabelled": bool(taught.relabelling and taught.relabelling.used == "new"),
+        "metrics": versions["student"]["metrics"],
+        "verdict": judged.to_dict(),
+    }
+    packed = pack(taught.student, held.X, name=student.name, info=info)
+    other = models.get(judged.choice, taught.student)
+    if other is taught.student:
+        return packed, None
+    # What the verdict says to deploy is handed over too.
+    info |= {"recipe": {"name": judged.choice}, "labels": "none", "relabelled": False}
+    info["metrics"] = versions[judged.choice]["metrics"]
+    return packed, pack(other, held.X, name=student.name, info=info)
 
 
 def _notes(student: Resolved, data: Data, run: TeacherRun) -> list[str]:
