@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdcore.errors import DataError, FitError, KDError, listed
+from kdcore.errors import DataError, FitError, KDError, first_line, listed
 from kdcore.given import GivenLabels
 from kdcore.labels import teacher_output
 from kdcore.structure import TeacherStructure, merge_structures, structure_of
@@ -56,7 +56,7 @@ class CallableTeacher:
         except KDError:
             raise
         except Exception as error:
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            line = first_line(error)
             raise FitError(f"the teacher {name} (a callable) failed: {line}") from error
 
 

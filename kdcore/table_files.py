@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdcore.errors import DataError, suggest
+from kdcore.errors import DataError, first_line, suggest
 from kdcore.schema import as_frame
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def read_table(source: Any) -> pd.DataFrame:
     except MemoryError:
         raise
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise DataError(f"'{path}' cannot be read as a table: {reason}") from error
     if len(frame) == 0:
         raise DataError(f"the table '{path}' has no rows.")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdcore.errors import KDError
+from kdcore.errors import KDError, first_line
 from kdcore.hpo.trial import Judged, together
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def make_study(storage: str | None, name: str) -> Any:
             if attempt + 1 < _ATTEMPTS:
                 time.sleep(0.1 * 2**attempt)
                 continue
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            line = first_line(error)
             raise KDError(
                 f"the search cannot be kept in '{storage}' (--storage): {line}. Name a file in a "
                 "folder that can be written to."
