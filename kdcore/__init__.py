@@ -14,7 +14,7 @@ from kdcore.hookspecs import hookimpl
 from kdcore.specs import LossSpec, SelectorSpec, StudentRecipe, StudentSpec, TeacherSpec
 
 if TYPE_CHECKING:
-    from kdcore.comparison import compare as compare
+    from kdcore.comparing import compare as compare
     from kdcore.distiller import DistillationClassifier as DistillationClassifier
     from kdcore.distiller import DistillationRegressor as DistillationRegressor
     from kdcore.experiment import distill as distill
@@ -43,7 +43,7 @@ _LAZY = {
     "RegressorTeacher": "kdcore.teachers",
     "SoftTargets": "kdcore.targets",
     "GivenLabels": "kdcore.given",
-    "compare": "kdcore.comparison",
+    "compare": "kdcore.comparing",
     "distill": "kdcore.experiment",
     "load": "kdcore.runtime",
     "register": "kdcore.registry",

@@ -24,9 +24,7 @@ __all__ = [
     "SEAL",
     "archive_bytes",
     "read_archive",
-    "read_member",
     "read_members",
-    "with_members",
 ]
 
 MANIFEST, SEAL, MODEL = "manifest.json", "manifest.sha256", "model.onnx"
@@ -62,31 +60,6 @@ def archive_bytes(manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> 
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, data)
     return buffer.getvalue()
-
-
-def with_members(data: bytes, more: Mapping[str, bytes]) -> bytes:
-    """The bytes of a bundle with further members, whose hashes its manifest then names."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        manifest = json.loads(archive.read(MANIFEST))
-        names = [n for n in archive.namelist() if n not in (MANIFEST, SEAL, *more)]
-        members = {name: archive.read(name) for name in names}
-    del manifest["sha256"]
-    return archive_bytes(manifest, {**members, **more})
-
-
-def read_member(path: Path, name: str) -> bytes | None:
-    """A member of a bundle, compared with its hash as all others; None if there is none.
-
-    Raises
-    ------
-    BundleError
-        As `read_archive`.
-    """
-    manifest, _ = read_archive(path)
-    if name not in manifest["sha256"]:
-        return None
-    with zipfile.ZipFile(path) as archive:
-        return archive.read(name)
 
 
 def read_archive(path: Path) -> tuple[dict[str, Any], bytes]:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from kdcore.errors import ParameterError
-from kdcore.losses import KL, Loss, _namespace
+from kdcore.loss_arrays import namespace
+from kdcore.losses import KL, Loss
 from kdcore.targets import SoftTargets
 
 __all__ = ["LabelSmoothing", "TfKD"]
@@ -34,7 +35,7 @@ class _VirtualTeacher(Loss):
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
         virtual = self._virtual(targets)
         if virtual is None:
-            return _namespace(logits).sum(logits * 0), logits * 0
+            return namespace(logits).sum(logits * 0), logits * 0
         return self._kl.value_and_grad(logits, virtual)
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:

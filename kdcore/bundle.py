@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kdcore.archive import MODEL, archive_bytes, with_members
+from kdcore.archive import MODEL, archive_bytes
 from kdcore.columns import Column
 from kdcore.errors import BundleError
 from kdcore.files import atomic_path
@@ -69,7 +69,8 @@ class Packed:
             When the folder cannot be written to.
         """
         with atomic_path(path) as temporary:
-            temporary.write_bytes(with_members(self.data, more) if more else self.data)
+            members = {**self.members, **(more or {})}
+            temporary.write_bytes(archive_bytes(self.bundle.manifest, members))
 
 
 def pack(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kdcore.clock import Clock
+from kdcore.distill_result import BUNDLE_NAME, OUTPUT_NAMES, DistillResult
 from kdcore.errors import ParameterError
 from kdcore.files import prepare_folder
 from kdcore.given import GivenLabels
@@ -15,16 +16,11 @@ from kdcore.origin import call_text, origin
 from kdcore.recipe_fit import Lesson
 from kdcore.relabelling import check_relabel
 from kdcore.resolve import resolve_student
+from kdcore.saved_results import RESULT_NAME
 from kdcore.selection import ColumnWishes, either_budget
 from kdcore.sources import resolve_source
 from kdcore.splits import prepare
-from kdcore.student_run import (
-    BUNDLE_NAME,
-    OUTPUT_NAMES,
-    RESULT_NAME,
-    DistillResult,
-    run_student,
-)
+from kdcore.student_run import run_student
 from kdcore.wishes import Deadline, Wishes
 
 if TYPE_CHECKING:
@@ -121,7 +117,7 @@ def distill(
     unlabeled : str, Path or table, optional
         Rows without labels: the teacher labels them, the student learns from them.
     folds : int or "auto", default="auto"
-        See `kdcore.labels.fold_plan`.
+        See `kdcore.folds.fold_plan`.
     recipe : {"auto", "fast", "plain"}, default="auto"
         ``"auto"`` starts from the recipe that was measured to be best for this kind of student,
         and leaves it only for one that is better by more than a standard error on held-out
@@ -226,7 +222,6 @@ def distill(
         time_column=time_column,
         random_state=random_state,
     )
-    classes = rows.train.classes
     source = resolve_source(
         chosen,
         rows.table,
@@ -244,7 +239,7 @@ def distill(
     learner = resolve_student(
         student,
         task=rows.train.task,
-        n_classes=0 if classes is None else len(classes),
+        n_classes=rows.train.n_classes,
         params=student_params,
         recipe={"alpha": alpha, "temperature": temperature, "loss": loss},
         columns=rows.train.names,

@@ -11,9 +11,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from kdcore.distiller import seed_of
 from kdcore.errors import DataError, ParameterError, suggest
-from kdcore.inputs import labels_of
+from kdcore.inputs import RawTables, labels_of, seed_of
 from kdcore.labeled_rows import labeled_rows
 from kdcore.labeller import Labeller
 from kdcore.recipe_fit import Lesson
@@ -30,7 +29,7 @@ __all__ = ["FactorSelector"]
 _TASKS = ("auto", "classification", "regression")
 
 
-class FactorSelector(SelectorMixin, BaseEstimator):
+class FactorSelector(SelectorMixin, RawTables, BaseEstimator):
     """Choose raw columns within a budget, by a teacher's opinion and a student's.
 
     It needs no plugin: without ``teacher`` and ``student`` small boosted trees stand in for them.
@@ -127,7 +126,6 @@ class FactorSelector(SelectorMixin, BaseEstimator):
         wishes = self._wishes()
         regression = self._regression(X, y)
         table = labeled_rows(self, X, y, sample_weight, regression=regression)
-        classes = table.classes
         booster = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
         teacher = booster(max_iter=60, early_stopping=False)
         source = resolve_source(
@@ -137,7 +135,7 @@ class FactorSelector(SelectorMixin, BaseEstimator):
         student = resolve_student(
             usual if self.student is None else self.student,
             task=table.task,
-            n_classes=0 if classes is None else len(classes),
+            n_classes=table.n_classes,
             columns=table.names,
         )
         wishes.limits(table.names, student.estimator.features)
@@ -216,11 +214,3 @@ class FactorSelector(SelectorMixin, BaseEstimator):
         """Names of the chosen columns, in the order of the table."""
         check_is_fitted(self)
         return list(self.selected_features_)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.target_tags.required = True
-        return tags

@@ -1,4 +1,4 @@
-"""What estimators are given: tables, labels and row weights, refused with scikit-learn's words."""
+"""What estimators are given: tables, labels, row weights, seeds; refused as scikit-learn does."""
 
 from __future__ import annotations
 
@@ -9,10 +9,22 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
 from kdcore.columns import MISSING, category_key
-from kdcore.errors import DataError
+from kdcore.errors import DataError, ParameterError
 from kdcore.schema import as_frame
 
-__all__ = ["labels_of", "table_of", "weights_of"]
+__all__ = ["RawTables", "labels_of", "seed_of", "table_of", "weights_of"]
+
+
+class RawTables:
+    """An estimator whose ``fit`` takes raw tables and labels, for scikit-learn's tags."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.target_tags.required = True
+        return tags
 
 
 def table_of(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -86,3 +98,14 @@ def weights_of(sample_weight: Any, frame: Any) -> np.ndarray | None:
     if (weight < 0).any() or not weight.sum() > 0:
         raise DataError("sample_weight must not be negative, nor zero in every row.")
     return weight
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed from what scikit-learn calls ``random_state``; None draws a fresh one."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0] % 2**31)
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    raise ParameterError(f"random_state={random_state!r} must be a whole number, or None.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kdcore.encoders import OrdinalEncoder
-from kdcore.errors import DataError, ParameterError, suggest
-from kdcore.named_params import require_known, split_name
+from kdcore.errors import DataError, ParameterError
+from kdcore.named_params import named_kind
 from kdcore.parameters import number, require
 
 if TYPE_CHECKING:
@@ -102,14 +101,7 @@ def make_correction(correction: str | Any) -> DaoCorrection:
             f"label_correction={correction!r} must be a name ({', '.join(CORRECTIONS)}) or a "
             "kdcore.label_correction.DaoCorrection."
         )
-    name, params = split_name(correction, "label_correction", "dao:error=0.1")
-    if name not in CORRECTIONS:
-        raise ParameterError(
-            f"label_correction={name!r} is not known; use {' or '.join(CORRECTIONS)}."
-            + suggest(name, CORRECTIONS)
-        )
-    kind = CORRECTIONS[name]
-    require_known(params, inspect.signature(kind).parameters, f"the label correction {name!r}")
+    kind, params = named_kind(correction, "label_correction", CORRECTIONS, "dao:error=0.1")
     return kind(**params)
 
 

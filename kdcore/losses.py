@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kdcore.errors import ParameterError
+from kdcore.loss_arrays import like, log_softmax, namespace, row_weights
 from kdcore.targets import logits_of
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Loss:
         Boosters divide by it. The default, the row's weight, suits losses whose curvature in
         each logit is at most 1.
         """
-        xp, weight = _namespace(logits), _row_weights(logits, targets)
+        xp, weight = namespace(logits), row_weights(logits, targets)
         return xp.ones_like(logits) * (weight if logits.ndim == 1 else weight[:, None])
 
     def blend(self, targets: SoftTargets) -> np.ndarray:
@@ -144,18 +145,18 @@ class KL(Loss):
     uses_temperature = True
 
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
-        xp = _namespace(logits)
+        xp = namespace(logits)
         t = self.temperature
-        mix, total, soft, share, offset = _like(logits, targets, (self, t), self._constants)
-        weight = _row_weights(logits, targets)
-        logp, p = _softmax(xp, logits)
+        mix, total, soft, share, offset = like(logits, targets, (self, t), self._constants)
+        weight = row_weights(logits, targets)
+        logp, p = log_softmax(xp, logits)
         # The label's term, and at T = 1 the teacher's as well: cross-entropy to `mix`.
         rows = -xp.sum(mix * logp, axis=1)
         if offset is not None:
             rows = rows + offset
         grad = (p if total is None else total[:, None] * p) - mix
         if soft is not None:
-            logp, p = _softmax(xp, logits / t)
+            logp, p = log_softmax(xp, logits / t)
             rows = rows - t * t * xp.sum(soft * logp, axis=1)
             grad = grad + t * (share[:, None] * p - soft)
         return xp.sum(weight * rows), weight[:, None] * grad
@@ -175,11 +176,11 @@ class KL(Loss):
         return hard, 1 - share, share[:, None] * p, share, entropy
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
-        xp = _namespace(logits)
-        weight = _row_weights(logits, targets)
+        xp = namespace(logits)
+        weight = row_weights(logits, targets)
         share = xp.asarray(targets.row_alpha(self.alpha), dtype=logits.dtype)
-        _, p = _softmax(xp, logits)
-        p_t = p if self.temperature == 1 else _softmax(xp, logits / self.temperature)[1]
+        _, p = log_softmax(xp, logits)
+        p_t = p if self.temperature == 1 else log_softmax(xp, logits / self.temperature)[1]
         curvature = share[:, None] * p_t * (1 - p_t) + (1 - share)[:, None] * p * (1 - p)
         # Twice the diagonal dominates the full softmax Hessian diag(p) - p p'.
         return 2 * weight[:, None] * curvature
@@ -211,10 +212,10 @@ class LogitMSE(Loss):
         self.clip = clip
 
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
-        xp = _namespace(logits)
-        weight = _row_weights(logits, targets)
-        hard, share, z_t = _like(logits, targets, (self, self.clip), self._constants)
-        logp, p = _softmax(xp, logits)
+        xp = namespace(logits)
+        weight = row_weights(logits, targets)
+        hard, share, z_t = like(logits, targets, (self, self.clip), self._constants)
+        logp, p = log_softmax(xp, logits)
         rows = -xp.sum(hard * logp, axis=1)
         grad = xp.sum(hard, axis=1)[:, None] * p - hard
         if z_t is not None:
@@ -231,11 +232,11 @@ class LogitMSE(Loss):
         return (1 - share)[:, None] * targets.one_hot, share, z_t
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
-        xp = _namespace(logits)
+        xp = namespace(logits)
         share = xp.asarray(targets.row_alpha(self.alpha), dtype=logits.dtype)[:, None]
-        _, p = _softmax(xp, logits)
+        _, p = log_softmax(xp, logits)
         curvature = share / logits.shape[1] + 2 * (1 - share) * p * (1 - p)
-        return _row_weights(logits, targets)[:, None] * curvature
+        return row_weights(logits, targets)[:, None] * curvature
 
 
 class Brier(Loss):
@@ -248,10 +249,10 @@ class Brier(Loss):
     """
 
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
-        xp = _namespace(logits)
-        weight = _row_weights(logits, targets)
-        mix, offset = _like(logits, targets, (self,), self._constants)
-        _, p = _softmax(xp, logits)
+        xp = namespace(logits)
+        weight = row_weights(logits, targets)
+        mix, offset = like(logits, targets, (self,), self._constants)
+        _, p = log_softmax(xp, logits)
         diff = p - mix
         rows = offset + xp.sum(diff * diff, axis=1)
         grad = 2 * p * (diff - xp.sum(p * diff, axis=1)[:, None])
@@ -266,9 +267,9 @@ class Brier(Loss):
         return mix, spread - (mix**2).sum(axis=1)
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
-        xp = _namespace(logits)
-        mix, _ = _like(logits, targets, (self,), self._constants)
-        _, p = _softmax(xp, logits)
+        xp = namespace(logits)
+        mix, _ = like(logits, targets, (self,), self._constants)
+        _, p = log_softmax(xp, logits)
         diff = p - mix
         squares = xp.sum(p * p, axis=1)[:, None]
         gauss_newton = 2 * p * p * (1 - 2 * p + squares)
@@ -276,7 +277,7 @@ class Brier(Loss):
         rest = 2 * p * (1 - 2 * p) * (diff - xp.sum(p * diff, axis=1)[:, None])
         # Doubled for the off-diagonal part, and never below the second derivative.
         curvature = gauss_newton + xp.where(rest > gauss_newton, rest, gauss_newton)
-        return _row_weights(logits, targets)[:, None] * curvature
+        return row_weights(logits, targets)[:, None] * curvature
 
     def blend(self, targets: SoftTargets) -> np.ndarray:
         return targets.blended(self.alpha)
@@ -290,9 +291,9 @@ class Blend(Loss):
     """
 
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
-        xp = _namespace(logits)
-        weight = _row_weights(logits, targets)
-        mix, offset = _like(logits, targets, (self,), self._constants)
+        xp = namespace(logits)
+        weight = row_weights(logits, targets)
+        mix, offset = like(logits, targets, (self,), self._constants)
         diff = logits - mix
         return xp.sum(weight * (offset + diff * diff)), 2 * weight * diff
 
@@ -313,79 +314,3 @@ class Blend(Loss):
 
     def blend(self, targets: SoftTargets) -> np.ndarray:
         return targets.blended(self.share(targets))
-
-
-def _namespace(array: Any) -> Any:
-    from array_api_compat import array_namespace
-
-    return array_namespace(array)
-
-
-def _device(array: Any) -> Any:
-    from array_api_compat import device
-
-    return device(array)
-
-
-def _softmax(xp: Any, logits: Any) -> tuple[Any, Any]:
-    """Logarithms of the softmax of each row, and the softmax itself."""
-    if hasattr(xp, "log_softmax"):
-        # PyTorch has it as one operation, of a third of the time for a small batch.
-        logp = xp.log_softmax(logits, 1)
-        return logp, xp.exp(logp)
-    shifted = logits - xp.max(logits, axis=1, keepdims=True)
-    powers = xp.exp(shifted)
-    total = xp.sum(powers, axis=1, keepdims=True)
-    return shifted - xp.log(total), powers / total
-
-
-def _label_term(
-    xp: Any, logits: Any, targets: SoftTargets, alpha: float
-) -> tuple[Any, Any, Any, Any]:
-    """What a classification loss has beside the teacher's term, before rows are weighted.
-
-    Returns
-    -------
-    share : array of shape (n,)
-        The teacher's share of each row.
-    rows : array of shape (n,)
-        ``(1 - share) * CE(y, p_s)``.
-    gradient : array of shape (n, K)
-    curvature : array of shape (n, K)
-        A diagonal that dominates the Hessian.
-    """
-
-    def constants(t: SoftTargets) -> tuple[np.ndarray, np.ndarray]:
-        share = t.row_alpha(alpha)
-        return share, (1 - share)[:, None] * t.one_hot
-
-    share, hard = _like(logits, targets, ("label term", alpha), constants)
-    logp, p = _softmax(xp, logits)
-    rest = (1 - share)[:, None]
-    # Twice the diagonal dominates the full softmax Hessian diag(p) - p p'.
-    return share, -xp.sum(hard * logp, axis=1), rest * p - hard, 2 * rest * p * (1 - p)
-
-
-def _row_weights(logits: Any, targets: SoftTargets) -> Any:
-    """Row weights that sum to 1, in the namespace of ``logits``."""
-
-    def normalised(t: SoftTargets) -> tuple[np.ndarray]:
-        weight = np.asarray(t.sample_weight)
-        return (weight / weight.sum(),)
-
-    return _like(logits, targets, ("weight",), normalised)[0]
-
-
-def _like(logits: Any, targets: SoftTargets, key: tuple[Any, ...], make: Any) -> tuple[Any, ...]:
-    """Constants of a loss as arrays like ``logits``, made once for each set of targets.
-
-    An optimiser asks for the same constants at every step, so they are kept with the targets.
-    """
-    full = (*key, str(logits.dtype), str(getattr(logits, "device", "cpu")))
-    if full not in targets._cache:
-        xp = _namespace(logits)
-        where = {"dtype": logits.dtype, "device": _device(logits)}
-        targets._cache[full] = tuple(
-            None if part is None else xp.asarray(part, **where) for part in make(targets)
-        )
-    return tuple(targets._cache[full])

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from kdcore.errors import ParameterError
-from kdcore.losses import KL, Loss, _label_term, _like, _namespace, _row_weights, _softmax
+from kdcore.loss_arrays import label_term, like, log_softmax, namespace, row_weights
+from kdcore.losses import KL, Loss
 from kdcore.targets import SoftTargets, softmax
 
 __all__ = ["DIST", "DKD", "LogitStandardization"]
@@ -69,9 +70,9 @@ class DKD(Loss):
         self.non_target_weight = float(non_target_weight)
 
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
-        xp = _namespace(logits)
-        weight = _row_weights(logits, targets)
-        share, rows, grad, _ = _label_term(xp, logits, targets, self.alpha)
+        xp = namespace(logits)
+        weight = row_weights(logits, targets)
+        share, rows, grad, _ = label_term(xp, logits, targets, self.alpha)
         if targets.teacher is not None:
             top, q, others, entropy = self._teacher(logits, targets)
             log_b, log_rest, log_r, r = self._student(xp, logits, top)
@@ -98,7 +99,7 @@ class DKD(Loss):
             entropy = entropy + self.non_target_weight * _xlogx(others).sum(axis=1)
             return top, q, others, entropy
 
-        return _like(logits, targets, (self, "dkd"), constants)
+        return like(logits, targets, (self, "dkd"), constants)
 
     def _student(self, xp: Any, logits: Any, top: Any) -> tuple[Any, Any, Any, Any]:
         """log b, log (1 - b), and logarithms and values of r, both 0 at the target class."""
@@ -116,9 +117,9 @@ class DKD(Loss):
         return -xp.logaddexp(zero, -margin), -xp.logaddexp(zero, margin), log_r, powers / total
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
-        xp = _namespace(logits)
-        weight = _row_weights(logits, targets)
-        share, _, _, curvature = _label_term(xp, logits, targets, self.alpha)
+        xp = namespace(logits)
+        weight = row_weights(logits, targets)
+        share, _, _, curvature = label_term(xp, logits, targets, self.alpha)
         if targets.teacher is not None:
             top, q, _, _ = self._teacher(logits, targets)
             log_b, log_rest, _, r = self._student(xp, logits, top)
@@ -181,16 +182,16 @@ class DIST(Loss):
         self.intra = float(intra)
 
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
-        xp = _namespace(logits)
-        weight = _row_weights(logits, targets)
-        share, rows, grad, _ = _label_term(xp, logits, targets, self.alpha)
+        xp = namespace(logits)
+        weight = row_weights(logits, targets)
+        share, rows, grad, _ = label_term(xp, logits, targets, self.alpha)
         value = xp.sum(weight * rows)
         if targets.teacher is not None:
             t, k = self.temperature, logits.shape[1]
-            y, y_size, means, member, group_share, yc, yc_size = _like(
+            y, y_size, means, member, group_share, yc, yc_size = like(
                 logits, targets, (self, "dist"), self._constants
             )
-            _, p = _softmax(xp, logits / t)
+            _, p = log_softmax(xp, logits / t)
             # Over the classes of each row.
             x = p - 1 / k
             size = xp.sum(x * x, axis=1) / k + _STILL
@@ -278,9 +279,9 @@ class LogitStandardization(Loss):
         self._inner = kind(alpha=1.0, temperature=temperature, **own)
 
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
-        xp = _namespace(logits)
-        weight = _row_weights(logits, targets)
-        _, rows, grad, _ = _label_term(xp, logits, targets, self.alpha)
+        xp = namespace(logits)
+        weight = row_weights(logits, targets)
+        _, rows, grad, _ = label_term(xp, logits, targets, self.alpha)
         value, grad = xp.sum(weight * rows), weight[:, None] * grad
         inner, mass = self._standardized(targets)
         if inner is not None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from kdcore.errors import ParameterError, suggest
 
-__all__ = ["require_known", "split_name"]
+__all__ = ["named_kind", "require_known", "split_name"]
+
+_Kind = TypeVar("_Kind", bound=type)
 
 
 def split_name(text: str, what: str, example: str) -> tuple[str, dict[str, Any]]:
@@ -58,3 +61,31 @@ def require_known(params: Iterable[str], known: Iterable[str], what: str) -> Non
                 f"{what} has no parameter {key!r}."
                 + (suggest(key, known) or f" It has: {', '.join(known) or 'none'}.")
             )
+
+
+def named_kind(
+    text: str, what: str, kinds: Mapping[str, _Kind], example: str
+) -> tuple[_Kind, dict[str, Any]]:
+    """The class that ``"name:key=value"`` names, and the parameters to call it with.
+
+    Parameters
+    ----------
+    text, what, example : str
+        As in `split_name`.
+    kinds : mapping of str to class
+
+    Raises
+    ------
+    ParameterError
+        When there is none of that name, or it has no such parameter.
+    """
+    name, params = split_name(text, what, example)
+    if name not in kinds:
+        raise ParameterError(
+            f"{what}={name!r} is not known; use {'one of ' if len(kinds) > 1 else ''}"
+            f"{', '.join(kinds)}." + suggest(name, kinds)
+        )
+    kind = kinds[name]
+    known = inspect.signature(kind).parameters
+    require_known(params, known, f"the {what.replace('_', ' ')} {name!r}")
+    return kind, params

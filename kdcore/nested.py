@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kdcore.labels import fold_plan
+from kdcore.folds import fold_plan
 from kdcore.recipe_fit import Lesson
 from kdcore.splits import Data
 from kdcore.teacher_run import run_teacher

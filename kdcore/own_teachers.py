@@ -60,7 +60,34 @@ class CallableTeacher:
             raise FitError(f"the teacher {name} (a callable) failed: {line}") from error
 
 
-class FittedTeacher:
+class _Around:
+    """A fitted teacher behind a change of the tables that it gets."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        if hasattr(model, "classes_"):
+            self.classes_ = model.classes_
+        if hasattr(model, "model_bytes"):
+            self.model_bytes = model.model_bytes
+
+    def _columns(self, X: Any) -> Any:
+        """The table as the model reads it."""
+        raise NotImplementedError
+
+    def structure(self) -> TeacherStructure | None:
+        """What the model's trees tell of the columns; None where they do not."""
+        return structure_of(self.model)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities (n, K)."""
+        return np.asarray(self.model.predict_proba(self._columns(X)))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Classes, or values (n,)."""
+        return np.asarray(self.model.predict(self._columns(X)))
+
+
+class FittedTeacher(_Around):
     """A teacher that was fitted elsewhere; it gets tables as the user has them.
 
     Parameters
@@ -73,12 +100,10 @@ class FittedTeacher:
     reads_raw = True
 
     def __init__(self, model: Any, classes: np.ndarray | None = None) -> None:
-        self.model = model
+        super().__init__(model)
         own = getattr(model, "classes_", classes)
         if own is not None:
             self.classes_ = np.asarray(own)
-        if hasattr(model, "model_bytes"):
-            self.model_bytes = model.model_bytes
 
     def _columns(self, X: Any) -> Any:
         """The columns it was fitted on, where it tells them."""
@@ -107,20 +132,8 @@ class FittedTeacher:
             )
         return X[list(names)]
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Class probabilities (n, K)."""
-        return np.asarray(self.model.predict_proba(self._columns(X)))
 
-    def structure(self) -> TeacherStructure | None:
-        """What the model's trees tell of the columns; None where they do not."""
-        return structure_of(self.model)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Classes, or values (n,)."""
-        return np.asarray(self.model.predict(self._columns(X)))
-
-
-class NarrowTeacher:
+class NarrowTeacher(_Around):
     """A teacher that was fitted to some columns, made to read tables that hold more.
 
     Parameters
@@ -130,48 +143,25 @@ class NarrowTeacher:
     """
 
     def __init__(self, model: Any, columns: list[str]) -> None:
-        self.model = model
+        super().__init__(model)
         self.columns = columns
         self.reads_raw = getattr(model, "reads_raw", False)
-        if hasattr(model, "classes_"):
-            self.classes_ = model.classes_
-        if hasattr(model, "model_bytes"):
-            self.model_bytes = model.model_bytes
 
-    def structure(self) -> TeacherStructure | None:
-        """What the model's trees tell of its columns; None where they do not."""
-        return structure_of(self.model)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Class probabilities (n, K)."""
-        return np.asarray(self.model.predict_proba(X[self.columns]))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Classes, or values (n,)."""
-        return np.asarray(self.model.predict(X[self.columns]))
+    def _columns(self, X: Any) -> Any:
+        return X[self.columns]
 
 
-class _CanonicalTeacher:
+class _CanonicalTeacher(_Around):
     """A teacher that was fitted here, made to read tables as the user has them."""
 
     reads_raw = True
 
     def __init__(self, model: Any, schema: TableSchema) -> None:
-        self.model = model
+        super().__init__(model)
         self.schema = schema
-        if hasattr(model, "classes_"):
-            self.classes_ = model.classes_
-        if hasattr(model, "model_bytes"):
-            self.model_bytes = model.model_bytes
 
-    def structure(self) -> TeacherStructure | None:
-        return structure_of(self.model)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        return np.asarray(self.model.predict_proba(self.schema.canonical(X)))
-
-    def predict(self, X: Any) -> np.ndarray:
-        return np.asarray(self.model.predict(self.schema.canonical(X)))
+    def _columns(self, X: Any) -> Any:
+        return self.schema.canonical(X)
 
 
 class EnsembleTeacher:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kdcore.errors import KDError
+from kdcore.pareto import lower_edge
 from kdcore.webpage.labels import place
 
 if TYPE_CHECKING:
@@ -28,19 +29,10 @@ def plot_comparison(frame: pd.DataFrame, *, figure: Any = None, score: str = "")
     ----------
     frame : pandas.DataFrame
         As from `kdcore.comparison.Comparison.to_frame`.
-    figure : matplotlib Figure or SubFigure, optional
-        To draw on; a new one of 15 x 4.5 inches unless given.
+    figure : optional
+        As for `Comparison.plot`, which tells the errors too; a new one has 15 x 4.5 inches.
     score : str, default=""
         Label of the vertical axes; the name of the metric unless given.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    KDError
-        When matplotlib is not installed, or no pair was distilled.
     """
     try:
         from matplotlib.figure import Figure
@@ -80,10 +72,7 @@ def _draw(axis: Any, x: pd.Series, y: pd.Series, front: pd.Series, log: bool) ->
     axis.scatter(x[front], y[front], color="tab:blue", label="on the front")
     if log:
         axis.set_xscale("log")
-    best: list[tuple[float, float]] = []
-    for point in sorted(zip(x, y, strict=True)):
-        if not best or point[1] < best[-1][1]:
-            best.append(point)
+    best = lower_edge(zip(x, y, strict=True))
     axis.plot(*zip(*best, strict=True), color="tab:blue", linewidth=0.8, linestyle="--")
     axis.margins(0.15)
     axis.grid(alpha=0.3)

@@ -146,8 +146,7 @@ class Lesson:
     def method(self, recipe: Recipe) -> Any:
         """How a recipe's synthetic rows are made."""
         train = self.data.train
-        n_classes = 0 if train.classes is None else len(train.classes)
-        return recipe.method or default_method(len(train.names), n_classes)
+        return recipe.method or default_method(len(train.names), train.n_classes)
 
     def _rows(self, recipe: Recipe) -> tuple[Any, SoftTargets]:
         train, extra, run = self.data.train, self.data.extra, self.run

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdcore.errors import ParameterError
-from kdcore.losses import Blend, Loss, _like, _namespace, _row_weights
+from kdcore.loss_arrays import like, namespace, row_weights
+from kdcore.losses import Blend, Loss
 
 if TYPE_CHECKING:
     from kdcore.targets import SoftTargets
@@ -51,9 +52,9 @@ class _TwoTerms(Loss):
         raise TypeError(f"{type(self).__name__} must define _rows(xp, error)")
 
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
-        xp = _namespace(logits)
-        weight = _row_weights(logits, targets)
-        share, teacher, label = _like(logits, targets, ("two terms", self.alpha), self._constants)
+        xp = namespace(logits)
+        weight = row_weights(logits, targets)
+        share, teacher, label = like(logits, targets, ("two terms", self.alpha), self._constants)
         soft, soft_grad = self._rows(xp, logits - teacher)
         hard, hard_grad = self._rows(xp, logits - label)
         rows = share * soft + (1 - share) * hard
@@ -149,15 +150,15 @@ class Quantile(_TwoTerms):
         return rows, slope
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
-        xp = _namespace(logits)
-        share, teacher, label = _like(logits, targets, ("two terms", self.alpha), self._constants)
+        xp = namespace(logits)
+        share, teacher, label = like(logits, targets, ("two terms", self.alpha), self._constants)
         # Curvature of the parabola that touches the loss here and is nowhere below it.
         least = xp.max(xp.abs(teacher)) * 1e-3 + 1e-12
         curvature = logits * 0
         for part, target in ((share, teacher), (1 - share, label)):
             size = xp.abs(logits - target)
             curvature = curvature + part / (2 * xp.where(size > least, size, least))
-        return _row_weights(logits, targets) * curvature
+        return row_weights(logits, targets) * curvature
 
 
 class DampedBlend(Blend):
@@ -257,9 +258,9 @@ class TeacherBounded(Loss):
         self.nu = float(nu)
 
     def value_and_grad(self, logits: Any, targets: SoftTargets) -> tuple[Any, Any]:
-        xp = _namespace(logits)
-        weight = _row_weights(logits, targets)
-        share, teacher, label, hard, bound = _like(logits, targets, (self,), self._constants)
+        xp = namespace(logits)
+        weight = row_weights(logits, targets)
+        share, teacher, label, hard, bound = like(logits, targets, (self,), self._constants)
         to_teacher, to_label = logits - teacher, logits - label
         excess = to_label * to_label - bound
         excess = xp.where(excess > 0, excess, xp.zeros_like(excess))
@@ -278,9 +279,9 @@ class TeacherBounded(Loss):
         return share, targets.teacher, labels, self.nu * (1 - share), bound
 
     def hessian_bound(self, logits: Any, targets: SoftTargets) -> Any:
-        share, _, _, hard, _ = _like(logits, targets, (self,), self._constants)
+        share, _, _, hard, _ = like(logits, targets, (self,), self._constants)
         # The label's curvature counts where it is silent too: the next step may wake it.
-        return 2 * _row_weights(logits, targets) * (share + hard)
+        return 2 * row_weights(logits, targets) * (share + hard)
 
 
 def _number(value: Any) -> bool:

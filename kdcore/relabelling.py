@@ -68,8 +68,9 @@ class Relabelling:
     def note(self) -> str | None:
         """What a reader of the numbers must know."""
         if self.failed is not None:
+            instead = "true labels alone" if self.used == "none" else "its first labels"
             return (
-                "the teacher could not be fitted anew on the chosen columns, so its first labels "
+                f"the teacher could not be fitted anew on the chosen columns, so {instead} "
                 f"were used: {self.failed}"
             )
         if self.teacher is None:

@@ -222,11 +222,6 @@ def stability_lines(report: DistillReport) -> list[str]:
     return lines
 
 
-def _within(most: Any, n_columns: float) -> list[str]:
-    """A budget, and the columns that a student reads."""
-    return ["-" if most is None else str(most), f"{n_columns:.0f}"]
-
-
 def _number(value: float | None) -> str:
     if value is None or value != value:
         return "-"
@@ -280,11 +275,7 @@ def comparison_rows(
                 "*" if row["pareto"] else "",
                 row["teacher"],
                 row["student"],
-                *(
-                    ["-" if most is None else str(most), f"{row['n_columns']:.0f}"]
-                    if budgets
-                    else []
-                ),
+                *(["-" if most is None else str(most), f"{row['columns']:.0f}"] if budgets else []),
                 *(_number(row[f"{metric}_{who}"]) for who in ("teacher", "plain", "student")),
                 "-" if gap is None or gap != gap else f"{gap:.0%}",
                 _number(row["fidelity"]),

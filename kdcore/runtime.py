@@ -6,9 +6,7 @@ the model is an ONNX graph.
 
 from __future__ import annotations
 
-import os
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -16,9 +14,10 @@ import numpy as np
 
 from kdcore.archive import MANIFEST, MODEL, read_archive, read_members
 from kdcore.columns import MISSING, Column, category_key, category_keys, numeric_values
-from kdcore.errors import BundleError, DataError, ParameterError, first_line, listed, shown, suggest
+from kdcore.errors import BundleError, DataError, ParameterError, listed, shown, suggest
 from kdcore.manifest import FORMAT_VERSION, check_graph, check_manifest
 from kdcore.onnx_guard import check_model
+from kdcore.onnx_session import Session
 
 __all__ = ["FORMAT_VERSION", "MANIFEST", "MODEL", "Bundle", "load", "open_bundle"]
 
@@ -85,7 +84,7 @@ class Bundle:
     ----------
     manifest : dict
         What ``manifest.json`` holds.
-    session : onnxruntime.InferenceSession
+    session : kdcore.onnx_session.Session
 
     Attributes
     ----------
@@ -96,7 +95,7 @@ class Bundle:
         The raw columns that a table must have; others are ignored.
     """
 
-    def __init__(self, manifest: dict[str, Any], session: Any) -> None:
+    def __init__(self, manifest: dict[str, Any], session: Session) -> None:
         self.manifest = manifest
         self.task: str = manifest["task"]
         classes = manifest["classes"]
@@ -110,7 +109,6 @@ class Bundle:
         self._numeric = [c for c in columns if c.kind != "categorical"]
         self._categorical = [c for c in columns if c.kind == "categorical"]
         self._session = session
-        self._again: Callable[[], Any] | None = None
         self._output = [session.get_outputs()[0].name]
         self._width = 1 if classes is None else len(classes)
 
@@ -236,8 +234,6 @@ class Bundle:
         return self._ask(feed)
 
     def _ask(self, feed: dict[str, Any]) -> np.ndarray:
-        if self._session is None and self._again is not None:
-            self._session = self._again()
         try:
             output = self._session.run(self._output, feed)[0]
         except UnicodeEncodeError as error:
@@ -312,46 +308,6 @@ def open_bundle(manifest: dict[str, Any], model: bytes, *, threads: int = 1) -> 
     """
     check_manifest(manifest)
     check_model(model)
-    session = _session(model, threads)
+    session = Session(model, threads)
     check_graph(manifest, session)
-    bundle = Bundle(manifest, session)
-    if threads > 1:
-        bundle._again = lambda: _session(model, threads)
-        _THREADED.add(bundle)
-    return bundle
-
-
-def _session(model: bytes, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(
-            model,
-            options,
-            providers=["CPUExecutionProvider"],
-            # It would try the same again, and print so on stdout.
-            enable_fallback=0,
-        )
-    except Exception as error:
-        reason = first_line(error)
-        raise BundleError(f"holds a model that cannot be run: {reason}") from error
-
-
-#: Bundles whose sessions have threads, which a forked process lacks, and sessions of a parent,
-#: which would wait for theirs if they were ever closed.
-_THREADED: weakref.WeakSet[Bundle] = weakref.WeakSet()
-_LEFT: list[Any] = []
-
-
-def _after_fork() -> None:
-    for bundle in list(_THREADED):
-        _LEFT.append(bundle._session)
-        bundle._session = None
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    return Bundle(manifest, session)

@@ -74,9 +74,9 @@ def page_of(data: dict[str, Any], *, lang: str = "en") -> str:
 
 
 def _of_bundle(path: Path) -> dict[str, Any]:
-    from kdcore.archive import read_member
+    from kdcore.archive import read_members
 
-    member = read_member(path, REPORT_NAME)
+    member = read_members(path)[1].get(REPORT_NAME)
     if member is None:
         raise KDError(
             f"the bundle '{path}' holds no report; give the folder or the {RESULT_NAME} of the run "

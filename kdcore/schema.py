@@ -152,11 +152,6 @@ class TableSchema:
         """Column names, in the order of the training table."""
         return [c.name for c in self.columns]
 
-    def subset(self, names: Sequence[str]) -> TableSchema:
-        """The schema of some of the columns, kept in the order of the table."""
-        wanted = set(names)
-        return TableSchema([c for c in self.columns if c.name in wanted])
-
     def require(self, frame: pd.DataFrame) -> None:
         """Check that a frame has every column; others are ignored.
 

@@ -22,16 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["averaged", "best_shares"]
 
 
-def averaged(
-    sources: Sequence[Source], table: LabeledTable, weights: Sequence[float] | str | None
-) -> Source:
+def averaged(sources: Sequence[Source], weights: Sequence[float] | str | None) -> Source:
     """Several teachers as one whose output is the weighted mean of theirs.
 
     Parameters
     ----------
     sources : sequence of Source
-    table : LabeledTable
-        Tells task and classes.
     weights : sequence of float, "auto" or None
         None for equal ones; "auto" for those with the smallest loss of the mean on rows that the
         teachers have not seen (`best_shares`).

@@ -71,7 +71,7 @@ def resolve_source(
             resolve_source(t, table, params=params, fitted=fitted, random_state=random_state)
             for t in teacher
         ]
-        return averaged(members, table, weights)
+        return averaged(members, weights)
     if weights is not None:
         raise ParameterError("teacher_weights are for several teachers; give a list of them.")
     if isinstance(teacher, Path) or (isinstance(teacher, str) and _looks_like_file(teacher)):

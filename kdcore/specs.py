@@ -96,6 +96,11 @@ class Spec:
         for name in names:
             self._require(isinstance(getattr(self, name), bool), name, "use True or False")
 
+    def _require_text_or_none(self, name: str, pattern: re.Pattern[str], what: str) -> None:
+        value = getattr(self, name)
+        ok = value is None or (isinstance(value, str) and bool(pattern.match(value)))
+        self._require(ok, name, f"use {what} or None")
+
     def resolve(self) -> Any:
         """Import and return the factory.
 
@@ -140,12 +145,7 @@ class TeacherSpec(Spec):
         self._require_tasks(self.tasks)
         self._require_flags("handles_missing", "handles_categorical")
         self._require(self.input in ("table", "image"), "input", "use 'table' or 'image'")
-        self._require(
-            self.loader is None
-            or (isinstance(self.loader, str) and bool(_FACTORY.match(self.loader))),
-            "loader",
-            "use 'package.module:function' or None",
-        )
+        self._require_text_or_none("loader", _FACTORY, "'package.module:function'")
         self._require(
             isinstance(self.suffixes, tuple)
             and all(isinstance(s, str) and s.startswith(".") for s in self.suffixes),
@@ -246,18 +246,8 @@ class StudentSpec(Spec):
     def _validate(self) -> None:
         self._require_tasks(self.tasks)
         self._require_flags("uses_gradient", "embedded_selection")
-        self._require(
-            self.restore is None
-            or (isinstance(self.restore, str) and bool(_FACTORY.match(self.restore))),
-            "restore",
-            "use 'package.module:function' or None",
-        )
-        self._require(
-            self.selector is None
-            or (isinstance(self.selector, str) and bool(_NAME.match(self.selector))),
-            "selector",
-            "use the name of a selector or None",
-        )
+        self._require_text_or_none("restore", _FACTORY, "'package.module:function'")
+        self._require_text_or_none("selector", _NAME, "the name of a selector")
         self._require(
             self.recipe is None
             or (isinstance(self.recipe, StudentRecipe) and self.recipe.is_valid()),
@@ -275,12 +265,7 @@ class StudentSpec(Spec):
             "use a tuple of format names such as ('onnx',)",
         )
         self._require(self.input in ("table", "image"), "input", "use 'table' or 'image'")
-        self._require(
-            self.counterpart is None
-            or (isinstance(self.counterpart, str) and bool(_NAME.match(self.counterpart))),
-            "counterpart",
-            "use the name of another student or None",
-        )
+        self._require_text_or_none("counterpart", _NAME, "the name of another student")
 
     def resolve_restore(self) -> Any:
         """Import and return the function that ``restore`` names; None where there is none."""

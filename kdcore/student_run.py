@@ -2,142 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kdcore.bundle import Packed, pack
-from kdcore.candidates import describe_error
+from kdcore.bundle import pack
 from kdcore.compiled import compile_instead
+from kdcore.distill_result import DistillResult
 from kdcore.evaluation import fidelity, metrics
-from kdcore.files import atomic_path, prepare_folder
 from kdcore.labels import teacher_output
 from kdcore.latency import bundle_latency, model_latency
 from kdcore.pictures import collect_or_say
 from kdcore.report import DistillReport
-from kdcore.saved_results import REPORT_NAME, RESULT_NAME
 from kdcore.teaching import plain_student, teach
 from kdcore.verdict import verdict
 
 if TYPE_CHECKING:
+    from kdcore.bundle import Packed
     from kdcore.clock import Clock
     from kdcore.labeller import Labeller
     from kdcore.recipe_fit import Lesson
     from kdcore.resolve import Resolved
-    from kdcore.runtime import Bundle
     from kdcore.splits import Data
     from kdcore.teacher_run import TeacherRun
     from kdcore.teaching import Taught
+    from kdcore.verdict import Verdict
     from kdcore.wishes import Wishes
 
-__all__ = ["BUNDLE_NAME", "OUTPUT_NAMES", "RESULT_NAME", "DistillResult", "run_student"]
-
-BUNDLE_NAME = "student.kd"
-#: Bundles of the versions that a verdict may prefer to the distilled student.
-_OTHER_BUNDLES = {"plain": "plain.kd", "plain_encoded": "plain_encoded.kd"}
-#: All files that a run may write.
-OUTPUT_NAMES = (BUNDLE_NAME, *_OTHER_BUNDLES.values(), RESULT_NAME, REPORT_NAME)
-
-
-@dataclass
-class DistillResult:
-    """What `kdcore.distill` returns.
-
-    Parameters
-    ----------
-    report : DistillReport
-        All numbers, as ``kd distill --json`` prints them.
-    teacher : fitted teacher or None
-        None when labels were given, or came from the cache.
-    student, plain : fitted students
-        ``student`` is the distilled one.
-    packed : Packed or None
-        The student's bundle; None if the student cannot be written as ONNX.
-    plain_encoded : fitted student or None
-        Labels alone, behind the encoding of the distilled one; None where that is the plain one's.
-    preferred : Packed or None
-        The bundle of the version that the verdict names, where that is not the distilled student.
-    """
-
-    report: DistillReport
-    teacher: Any
-    student: Any
-    plain: Any
-    packed: Packed | None
-    plain_encoded: Any = None
-    preferred: Packed | None = None
-
-    @property
-    def bundle(self) -> Bundle | None:
-        """The distilled student as it is deployed."""
-        return None if self.packed is None else self.packed.bundle
-
-    def to_html(self, *, lang: str = "en") -> str:
-        """The report as one page that stands alone; see `kdcore.webpage.report_page`."""
-        return self.report.to_html(lang=lang)
-
-    def save(self, folder: str | Path, *, force: bool = False, state: bool = True) -> Path:
-        """Write ``student.kd``, ``result.json`` and ``report.html`` into a folder.
-
-        Where the verdict prefers a student of labels alone, it is written too, as ``plain.kd`` or
-        ``plain_encoded.kd``; bundles of these names from an earlier run are removed. Each bundle
-        holds the report as well.
-
-        Parameters
-        ----------
-        folder : str or Path
-        force : bool, default=False
-            Whether to replace results that exist.
-        state : bool, default=True
-            Whether bundles hold the Python student too, for ``kdcore.load(path, native=True)``.
-
-        Raises
-        ------
-        KDError
-            When they exist and not ``force``, or the folder cannot be written to.
-        """
-        folder = prepare_folder(folder, force=force, names=OUTPUT_NAMES)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not state:
-            self._drop_state()
-        for name in _OTHER_BUNDLES.values():
-            (folder / name).unlink(missing_ok=True)
-        bundles = {} if self.packed is None else {folder / BUNDLE_NAME: self.packed}
-        if self.packed is not None:
-            self.report.bundle = self.report.deploy = str(folder / BUNDLE_NAME)
-        if self.preferred is not None:
-            path = folder / _OTHER_BUNDLES[self.report.verdict["choice"]]
-            bundles[path] = self.preferred
-            self.report.deploy = str(path)
-        page = self._page(folder / REPORT_NAME)
-        for path, packed in bundles.items():
-            packed.save(path, {REPORT_NAME: page} if page else None)
-        if page:
-            with atomic_path(folder / REPORT_NAME) as temporary:
-                temporary.write_bytes(page)
-        with atomic_path(folder / RESULT_NAME) as temporary:
-            text = json.dumps(self.report.to_dict(), indent=1, ensure_ascii=False)
-            temporary.write_text(text, encoding="utf-8")
-        return folder
-
-    def _drop_state(self) -> None:
-        if self.packed is not None:
-            self.packed = self.packed.without_state()
-            self.report.size_bytes["student"] = len(self.packed.data)
-        if self.preferred is not None:
-            self.preferred = self.preferred.without_state()
-
-    def _page(self, path: Path) -> bytes:
-        self.report.report = str(path)
-        try:
-            return self.to_html().encode()
-        except Exception as error:
-            # What took hours to make is not lost for a page about it.
-            self.report.report = None
-            self.report.notes.append(f"the report could not be made: {describe_error(error)}")
-            return b""
+__all__ = ["DistillResult", "run_student"]
 
 
 def run_student(
@@ -241,25 +132,8 @@ def _judged(
             f"{len(train.names)} columns, chosen within the same budget of "
             f"{taught.selection.budget}."
         )
-    packed = preferred = None
-    if hasattr(taught.student, "to_onnx"):
-        info = {
-            "target": train.target,
-            "teacher": run.name,
-            "recipe": recipe,
-            "labels": run.labels.provenance,
-            "relabelled": bool(taught.relabelling and taught.relabelling.used == "new"),
-            "metrics": versions["student"]["metrics"],
-            "verdict": judged.to_dict(),
-        }
-        packed = pack(taught.student, held.X, name=student.name, info=info)
-        other = models.get(judged.choice, taught.student)
-        if other is not taught.student:
-            # What the verdict says to deploy is handed over too.
-            info |= {"recipe": {"name": judged.choice}, "labels": "none", "relabelled": False}
-            info["metrics"] = versions[judged.choice]["metrics"]
-            preferred = pack(other, held.X, name=student.name, info=info)
-    else:
+    packed, preferred = _bundles(student, lesson, taught, models, versions, recipe, judged)
+    if packed is None:
         notes.append(f"the student {student.name!r} cannot be written as ONNX: no bundle.")
     clock.lap("bundle")
     ask = taught.student.predict if classes is None else taught.student.predict_proba
@@ -311,6 +185,41 @@ def _judged(
         plain_encoded=models.get("plain_encoded"),
         preferred=preferred,
     )
+
+
+def _bundles(
+    student: Resolved,
+    lesson: Lesson,
+    taught: Taught,
+    models: dict[str, Any],
+    versions: dict[str, dict[str, Any]],
+    recipe: dict[str, Any],
+    judged: Verdict,
+) -> tuple[Packed | None, Packed | None]:
+    """The distilled student's bundle, and that of the version that the verdict prefers to it.
+
+    None where the student cannot be written as ONNX, or the verdict prefers no other.
+    """
+    if not hasattr(taught.student, "to_onnx"):
+        return None, None
+    held, run = lesson.data.held, lesson.run
+    info = {
+        "target": lesson.data.train.target,
+        "teacher": run.name,
+        "recipe": recipe,
+        "labels": run.labels.provenance,
+        "relabelled": bool(taught.relabelling and taught.relabelling.used == "new"),
+        "metrics": versions["student"]["metrics"],
+        "verdict": judged.to_dict(),
+    }
+    packed = pack(taught.student, held.X, name=student.name, info=info)
+    other = models.get(judged.choice, taught.student)
+    if other is taught.student:
+        return packed, None
+    # What the verdict says to deploy is handed over too.
+    info |= {"recipe": {"name": judged.choice}, "labels": "none", "relabelled": False}
+    info["metrics"] = versions[judged.choice]["metrics"]
+    return packed, pack(other, held.X, name=student.name, info=info)
 
 
 def _notes(student: Resolved, data: Data, run: TeacherRun) -> list[str]:

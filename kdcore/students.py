@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
 
 from kdcore.encoders import Encoder, make_encoder, raw_importances
 from kdcore.errors import DataError, ParameterError, suggest
-from kdcore.inputs import labels_of, table_of, weights_of
+from kdcore.inputs import RawTables, labels_of, table_of, weights_of
 from kdcore.loss_choice import make_loss
 from kdcore.losses import Loss
 from kdcore.targets import SoftTargets, encode_labels
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-class Student(BaseEstimator):
+class Student(RawTables, BaseEstimator):
     """What all students share. Derive from `ClassifierStudent` or `RegressorStudent` instead.
 
     A subclass has at least the constructor parameters below, stores them untouched, and writes
@@ -180,14 +180,6 @@ class Student(BaseEstimator):
         values = self.feature_importances_
         order = np.argsort(-values, kind="stable")
         return {self._all_features[i]: float(values[i]) for i in order}
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.target_tags.required = True
-        return tags
 
 
 class ClassifierStudent(ClassifierMixin, Student):

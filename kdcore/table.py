@@ -76,6 +76,11 @@ class RawTable:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def n_classes(self) -> int:
+        """Number of classes; 0 in regression."""
+        return 0 if self.classes is None else len(self.classes)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_made": []}
 

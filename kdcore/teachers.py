@@ -13,13 +13,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from kdcore.errors import DataError, ParameterError
-from kdcore.inputs import labels_of, table_of, weights_of
+from kdcore.inputs import RawTables, labels_of, table_of, weights_of
 from kdcore.schema import TableSchema
 
 __all__ = ["ClassifierTeacher", "RegressorTeacher", "Teacher", "mean_sizes", "stopping_rows"]
 
 
-class Teacher(BaseEstimator):
+class Teacher(RawTables, BaseEstimator):
     """What both kinds share. Derive from `ClassifierTeacher` or `RegressorTeacher` instead.
 
     A subclass has ``random_state`` and ``n_jobs`` among its constructor parameters and writes
@@ -79,14 +79,6 @@ class Teacher(BaseEstimator):
     def _predict(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         return self.predict_frame(self.schema_.canonical(table_of(self, X, reset=False)))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        tags.target_tags.required = True
-        return tags
 
 
 class ClassifierTeacher(ClassifierMixin, Teacher):

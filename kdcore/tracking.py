@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import kdcore
-from kdcore.errors import KDError
+from kdcore.errors import KDError, first_line
 
 __all__ = ["DEFAULT_URI", "Tracker", "numbers"]
 
@@ -60,7 +60,7 @@ class Tracker:
                 )
         except Exception as error:
             raise KDError(
-                f"MLflow cannot use '{uri}' (--mlflow): {_first_line(error)}. Name a database such "
+                f"MLflow cannot use '{uri}' (--mlflow): {_said(error)}. Name a database such "
                 f"as {DEFAULT_URI}, or the address of a running server."
             ) from error
 
@@ -192,7 +192,7 @@ class Tracker:
         except Exception as error:
             raise KDError(
                 f"MLflow at '{self.uri}' (--mlflow) did not take the results: "
-                f"{_first_line(error)}. What was written to the output folder is complete."
+                f"{_said(error)}. What was written to the output folder is complete."
             ) from error
         return run_id
 
@@ -232,9 +232,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")
+def _said(error: BaseException) -> str:
+    return first_line(error).rstrip(".")
 
 
 @contextmanager

@@ -268,7 +268,7 @@ def test_each_pair_is_distilled_within_each_budget_by_one_labelling(counted, tmp
     assert all(n <= most for n, most in zip(read, [1, 2, 3] * 2, strict=True))
     frame = result.to_frame()
     assert sorted(map(str, frame["max_features"])) == ["0.5", "0.5", "1", "1", "None", "None"]
-    assert (frame["n_columns"] >= 1).all()
+    assert (frame["columns"] >= 1).all()
     # Budgets are kept apart in the folder.
     assert kdcore.compare(iris(), **options).pairs == result.pairs
     assert len(counted) == fits

@@ -28,7 +28,8 @@ from sklearn.preprocessing import OneHotEncoder
 from small_models import Memory, WeightlessTeacher
 
 from kdcore.errors import DataError, FitError, KDError, ParameterError
-from kdcore.labels import EncodedTeacher, fold_plan, out_of_fold, teacher_output
+from kdcore.folds import fold_plan
+from kdcore.labels import EncodedTeacher, out_of_fold, teacher_output
 from kdcore.schema import TableSchema
 from kdcore.testing.data import tiny_data
 

@@ -23,13 +23,14 @@ from kdcore.chooser import Choice, choose
 from kdcore.errors import SpecError
 from kdcore.nested import can_be_nested, nested_lessons, part_of
 from kdcore.recipe import Recipe, plain_recipe
+from kdcore.recipe_choice import ahead_of_teacher
 from kdcore.recipe_fit import Lesson
 from kdcore.resolve import Resolved
 from kdcore.sources import resolve_source
 from kdcore.splits import prepare
 from kdcore.targets import softmax
 from kdcore.teacher_run import run_teacher
-from kdcore.teaching import _ahead_of_teacher, plain_student, teach
+from kdcore.teaching import plain_student, teach
 from kdcore.tuning import tuned
 from kdcore.wishes import Wishes
 
@@ -273,7 +274,7 @@ class TestChoosing:
         tie = [np.full(len(part.data.held), loss)] * 2
         base, alone = Recipe(name="default", augment=10), plain_recipe()
         tied = Choice(Recipe(name="soft labels"), [{"name": "soft labels"}], losses=tie)
-        choice = _ahead_of_teacher(tied, lesson, [part], base, [alone])
+        choice = ahead_of_teacher(tied, lesson, [part], base, [alone])
         assert choice.recipe is (alone if left_alone else base)
         assert choice.moved == left_alone
         assert ("ahead of the teacher" in choice.reason) == left_alone

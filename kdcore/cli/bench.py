@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from kdcore.cli.common import echo_json, table_lines
+from kdcore.cli.common import echo_json, json_option, require_free, table_lines
 from kdcore.cli.completion import files
 from kdcore.cli.options import teacher_options
-from kdcore.errors import KDError
 
 __all__ = ["bench_command"]
 
@@ -52,7 +51,7 @@ __all__ = ["bench_command"]
     show_default=True,
     help="Of the teacher.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
+@json_option
 @click.option("--quiet", "-q", is_flag=True, help="No notes on stderr.")
 def bench_command(
     bundle: str,
@@ -79,8 +78,8 @@ def bench_command(
       kd bench out/student.kd adult.parquet --teacher xgboost --json
       kd bench out/student.kd adult.parquet --teacher xgboost --save-teacher teacher.kd
     """
-    if save_teacher is not None and Path(save_teacher).exists() and not force:
-        raise KDError(f"the output '{save_teacher}' exists; use --force to replace it.")
+    if save_teacher is not None:
+        require_free(Path(save_teacher), force=force)
     from kdcore.bench import bench
 
     found = bench(

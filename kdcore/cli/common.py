@@ -1,13 +1,16 @@
-"""What all commands share: exit codes, ``--debug``, and how results are printed."""
+"""What all commands share: exit codes, ``--debug``, where files go, how results are printed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
+
+from kdcore.errors import KDError
 
 __all__ = [
     "EXIT_ERROR",
@@ -17,6 +20,8 @@ __all__ = [
     "CommandGroup",
     "Settings",
     "echo_json",
+    "json_option",
+    "require_free",
     "table_lines",
 ]
 
@@ -66,9 +71,26 @@ class CommandGroup(click.Group):
         super().add_command(cmd, name)
 
 
+#: For every command that has a result.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
+
+
 def echo_json(data: Any) -> None:
     """Print the result of a command for programs."""
     click.echo(json.dumps(data, indent=2))
+
+
+def require_free(path: Path, *, force: bool) -> None:
+    """Refuse a file that cannot be written, or would replace another unasked.
+
+    Raises
+    ------
+    KDError
+    """
+    if path.is_dir():
+        raise KDError(f"the output '{path}' is a folder; name a file in it.")
+    if path.exists() and not force:
+        raise KDError(f"the output '{path}' exists; use --force to replace it.")
 
 
 def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdcore.cli.column_options import budgets_options
 from kdcore.cli.common import echo_json
 from kdcore.cli.completion import files, names
 from kdcore.cli.options import (
     asked_for,
-    budgets_options,
     cache_of,
     data_options,
+    listed,
     mlflow_option,
+    parameters,
     recipe_options,
     run_options,
     tracker_of,
@@ -29,7 +31,7 @@ __all__ = ["compare_command"]
 
 
 def _list(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
-    found = [part.strip() for part in value.split(",") if part.strip()]
+    found = listed(value)
     if not found:
         raise click.BadParameter("name at least one.")
     return found
@@ -38,8 +40,6 @@ def _list(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
 def _by_name(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
-    from kdcore.cli.options import parameters
-
     found: dict[str, dict[str, Any]] = {}
     for text in values:
         name, colon, rest = text.partition(":")
@@ -123,7 +123,7 @@ def compare_command(
       kd compare houses.csv -t price --teachers xgboost --students ridge,decision_tree -o pairs
       kd compare adult.csv -t target --teachers xgboost --students svm --max-features 3,6,0.8
     """
-    from kdcore.comparison import compare
+    from kdcore.comparing import compare
 
     tracker = tracker_of(mlflow)
     with progress(show=not quiet) as on_progress:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdcore.cli.column_options import column_options
 from kdcore.cli.common import echo_json
 from kdcore.cli.completion import files, names
 from kdcore.cli.options import (
     asked_for,
     cache_of,
-    column_options,
     data_options,
+    default_output,
+    force_option,
     mlflow_option,
-    parameters,
     recipe_options,
     run_options,
+    student_params_option,
+    teacher_of,
     teacher_options,
     tracker_of,
     weights,
@@ -27,7 +29,7 @@ from kdcore.cli.progress import progress
 if TYPE_CHECKING:
     from kdcore.report import DistillReport
 
-__all__ = ["distill_command", "show_report", "teacher_of"]
+__all__ = ["distill_command", "show_report"]
 
 
 @click.command("distill")
@@ -67,14 +69,7 @@ __all__ = ["distill_command", "show_report", "teacher_of"]
     shell_complete=names("student"),
     help="The small model.",
 )
-@click.option(
-    "--student-param",
-    "student_params",
-    multiple=True,
-    metavar="K=V",
-    callback=parameters,
-    help="Parameter of the student; may be repeated.",
-)
+@student_params_option
 @click.option(
     "--recipe",
     default="auto",
@@ -125,7 +120,7 @@ __all__ = ["distill_command", "show_report", "teacher_of"]
     metavar="DIR",
     help="Folder of the results; by default a new one below kd-out/.",
 )
-@click.option("--force", is_flag=True, help="Replace results that exist in the folder.")
+@force_option
 @click.option(
     "--state/--no-state",
     default=True,
@@ -184,18 +179,10 @@ def distill_command(
             click.echo(f"Note: {note}", err=True)
 
 
-def teacher_of(text: str | None) -> Any:
-    """One name, or a list of names that were separated by commas."""
-    if text is None or "," not in text:
-        return text
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 def _fresh_folder(data: str, student: str) -> str:
     """A folder that does not exist yet, so that a forgotten -o neither loses nor replaces."""
-    stem = Path(data.replace(":", "-")).name.split(".")[0] or "data"
-    base = Path("kd-out") / f"{stem}-{student}"
-    folder, number = base, 1
+    folder = base = default_output(data, student)
+    number = 1
     while folder.exists():
         number += 1
         folder = base.with_name(f"{base.name}-{number}")

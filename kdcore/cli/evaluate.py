@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from kdcore.cli.common import echo_json, table_lines
+from kdcore.cli.common import echo_json, json_option, table_lines
 from kdcore.cli.completion import files
 
 __all__ = ["evaluate_command"]
@@ -19,7 +19,7 @@ __all__ = ["evaluate_command"]
     "--target", "-t", metavar="COL", help="Column of the labels; the student's own unless given."
 )
 @click.option("--sample-weight", metavar="COL", help="Column of row weights.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
+@json_option
 @click.option("--quiet", "-q", is_flag=True, help="No notes on stderr.")
 def evaluate_command(
     bundle: str,

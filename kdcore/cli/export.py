@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from kdcore.cli.common import echo_json
+from kdcore.cli.common import echo_json, json_option, require_free
 from kdcore.cli.completion import files
-from kdcore.errors import KDError
 
 __all__ = ["export_command"]
 
@@ -32,7 +31,7 @@ __all__ = ["export_command"]
     "become its self-test.",
 )
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
+@json_option
 def export_command(
     bundle: str, kind: str, output: str, rows: str | None, force: bool, as_json: bool
 ) -> None:
@@ -52,10 +51,7 @@ def export_command(
             "an ONNX file is the bundle's own graph; it needs no rows.", param_hint="--rows"
         )
     path = Path(output)
-    if path.is_dir():
-        raise KDError(f"the output '{path}' is a folder; name a file in it.")
-    if path.exists() and not force:
-        raise KDError(f"the output '{path}' exists; use --force to replace it.")
+    require_free(path, force=force)
     from kdcore.exports import export
 
     found = export(bundle, path, format=kind, rows=rows)

@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from kdcore.cli.common import echo_json
+from kdcore.cli.common import echo_json, require_free
 from kdcore.cli.completion import files
-from kdcore.cli.distill import teacher_of
-from kdcore.cli.options import cache_of, label_options, teacher_options
+from kdcore.cli.options import cache_of, label_options, teacher_of, teacher_options
 from kdcore.cli.progress import progress
 from kdcore.errors import KDError
 
@@ -53,8 +52,7 @@ def label_command(
     path = Path(output)
     if path.suffix not in (".parquet", ".csv"):
         raise click.BadParameter(f"'{path}' must end in .parquet or .csv.", param_hint="--output")
-    if path.exists() and not force:
-        raise KDError(f"the output '{path}' exists; use --force to replace it.")
+    require_free(path, force=force)
     if not path.parent.is_dir():
         raise KDError(f"there is no folder '{path.parent}' for the output; make it first.")
     from kdcore.labelling import label_table, write_labels

@@ -6,7 +6,7 @@ import shlex
 
 import click
 
-from kdcore.cli.common import echo_json
+from kdcore.cli.common import echo_json, json_option
 from kdcore.registry import ROLES
 
 __all__ = ["new_command"]
@@ -27,7 +27,7 @@ __all__ = ["new_command"]
     metavar="DIR",
     help="Folder of the package, which must not exist; by default kdcore-NAME.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result for programs.")
+@json_option
 def new_command(name: str, kind: str, output: str | None, as_json: bool) -> None:
     """Write a complete, tested package of a plugin called NAME.
 

@@ -4,35 +4,45 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
+from kdcore.cli.common import json_option
 from kdcore.cli.completion import columns, files, names
 from kdcore.cli.progress import verbose_option
 
 __all__ = [
     "as_value",
     "asked_for",
-    "budgets_options",
     "cache_of",
-    "column_options",
     "data_options",
+    "default_output",
+    "force_option",
     "label_options",
-    "max_features",
+    "listed",
     "mlflow_option",
     "parameters",
     "recipe_options",
     "run_options",
+    "student_params_option",
+    "teacher_of",
     "teacher_options",
+    "together",
     "tracker_of",
     "weights",
 ]
 
+#: Where results go that nobody named a folder for.
+_FOLDER = Path("kd-out")
+
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _all(*options: _Decorator) -> _Decorator:
+def together(*options: _Decorator) -> _Decorator:
+    """Several options as one decorator, in this order in the help."""
+
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
             command = option(command)
@@ -77,6 +87,22 @@ def weights(
         raise click.BadParameter(f"{value!r} is not a list of numbers such as 2,1.") from None
 
 
+def listed(text: str) -> list[str]:
+    """The parts of a text that commas separate."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def teacher_of(text: str | None) -> Any:
+    """One name, or a list of names that were separated by commas."""
+    return text if text is None or "," not in text else listed(text)
+
+
+def default_output(data: str, ending: str) -> Path:
+    """A path in kd-out/ that is named after the table."""
+    stem = Path(data.replace(":", "-")).name.split(".")[0] or "data"
+    return _FOLDER / f"{stem}-{ending}"
+
+
 def _folds(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
     if value == "auto":
         return value
@@ -92,7 +118,7 @@ def _jobs(ctx: click.Context, param: click.Parameter, value: int) -> int:
     return value
 
 
-data_options = _all(
+data_options = together(
     click.option(
         "--target",
         "-t",
@@ -135,7 +161,7 @@ data_options = _all(
 )
 
 #: What all commands take that ask a teacher.
-label_options = _all(
+label_options = together(
     click.option(
         "--folds",
         default="auto",
@@ -159,12 +185,12 @@ label_options = _all(
         help="Teacher fits at a time; -1 for one on each core. Results do not depend on it.",
     ),
     click.option("--no-cache", is_flag=True, help="Neither read nor keep the teacher's labels."),
-    click.option("--json", "as_json", is_flag=True, help="Print the result for programs."),
+    json_option,
     click.option("--quiet", "-q", is_flag=True, help="No progress and no notes on stderr."),
     verbose_option,
 )
 
-teacher_options = _all(
+teacher_options = together(
     click.option(
         "--teacher",
         metavar="NAME",
@@ -182,7 +208,21 @@ teacher_options = _all(
     ),
 )
 
-recipe_options = _all(
+student_params_option = click.option(
+    "--student-param",
+    "student_params",
+    multiple=True,
+    metavar="K=V",
+    callback=parameters,
+    help="Parameter of the student; may be repeated.",
+)
+
+#: For commands that fill a folder.
+force_option = click.option(
+    "--force", is_flag=True, help="Replace results that exist in the folder."
+)
+
+recipe_options = together(
     click.option("--alpha", type=float, help="Share of the teacher in the loss; 0.7 unless given."),
     click.option(
         "--augment",
@@ -193,128 +233,7 @@ recipe_options = _all(
 )
 
 
-def max_features(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> int | float | None:
-    """A number of columns or a ratio of them."""
-    return None if value is None else _budget_of(value)
-
-
-def _several_budgets(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> list[int | float] | None:
-    if value is None:
-        return None
-    found = [_budget_of(part.strip()) for part in value.split(",") if part.strip()]
-    if not found:
-        raise click.BadParameter("name at least one budget.")
-    return found
-
-
-def _budget_of(value: str) -> int | float:
-    try:
-        return int(value)
-    except ValueError:
-        pass
-    try:
-        return float(value)
-    except ValueError:
-        raise click.BadParameter(
-            f"{value!r} is neither a number of columns such as 20 nor a ratio such as 0.2."
-        ) from None
-
-
-def _columns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    return [name.strip() for text in values for name in text.split(",") if name.strip()]
-
-
-def _prices(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> dict[str, Any] | None:
-    return parameters(ctx, param, values) or None
-
-
-def _tolerance(ctx: click.Context, param: click.Parameter, value: str) -> float | str:
-    try:
-        return float(value)
-    except ValueError:
-        return value
-
-
-_within_a_budget = _all(
-    click.option(
-        "--selector",
-        metavar="NAME",
-        shell_complete=names("selector"),
-        help="How columns are chosen; prior_backward unless given. `kd plugins` lists names.",
-    ),
-    click.option(
-        "--keep",
-        multiple=True,
-        metavar="A,B",
-        callback=_columns,
-        shell_complete=columns,
-        help="Columns that the student reads in any case.",
-    ),
-    click.option(
-        "--drop",
-        multiple=True,
-        metavar="C,D",
-        callback=_columns,
-        shell_complete=columns,
-        help="Columns that the student never reads.",
-    ),
-    click.option(
-        "--cost",
-        "costs",
-        multiple=True,
-        metavar="COL=C",
-        callback=_prices,
-        help="What a column costs, 1 unless given; may be repeated; needs --max-cost.",
-    ),
-    click.option("--max-cost", type=float, help="Most that all columns may cost together."),
-    click.option(
-        "--tolerance",
-        default="0",
-        show_default=True,
-        metavar="SHARE|one_se",
-        callback=_tolerance,
-        help="Take fewer columns for so much more loss on held-out training rows.",
-    ),
-    click.option(
-        "--relabel",
-        default="auto",
-        show_default=True,
-        metavar="HOW",
-        help="Whether the teacher labels again, fitted to the chosen columns: auto (where that is "
-        "better on held-out training rows), always or never.",
-    ),
-)
-
-#: Which columns a student may read.
-column_options = _all(
-    click.option(
-        "--max-features",
-        metavar="N|RATIO",
-        callback=max_features,
-        help="Most columns that the student reads, as a number or a ratio of all; a ceiling.",
-    ),
-    _within_a_budget,
-)
-
-#: The same for several budgets.
-budgets_options = _all(
-    click.option(
-        "--max-features",
-        metavar="N|RATIO,...",
-        callback=_several_budgets,
-        help="Most columns that students read, as numbers or ratios of all: 5,10,0.5. Each pair is "
-        "distilled within each budget.",
-    ),
-    _within_a_budget,
-)
-
-run_options = _all(
+run_options = together(
     click.option(
         "--unlabeled",
         metavar="FILE",
@@ -345,7 +264,8 @@ def tracker_of(uri: str | None) -> Any:
 
 def asked_for() -> dict[str, Any]:
     """What was asked of the running command, by the names of its options."""
-    hidden = ("mlflow", "as_json", "quiet", "force")
+    # An address of stored trials may hold a password.
+    hidden = ("mlflow", "as_json", "quiet", "force", "storage")
     return {
         key: value for key, value in click.get_current_context().params.items() if key not in hidden
     }

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kdcore.cli.common import require_free
 from kdcore.cli.completion import files
 from kdcore.cli.progress import progress, verbose_option
-from kdcore.errors import KDError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,8 +106,5 @@ def _checked(path: Path, force: bool) -> Path:
         raise click.BadParameter(
             f"'{path}' must end in one of {', '.join(_OUTPUTS)}.", param_hint="--output"
         )
-    if path.is_dir():
-        raise KDError(f"the output '{path}' is a folder; name a file in it.")
-    if path.exists() and not force:
-        raise KDError(f"the output '{path}' exists; use --force to replace it.")
+    require_free(path, force=force)
     return path

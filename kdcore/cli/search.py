@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from kdcore.cli.column_options import max_features
 from kdcore.cli.common import echo_json, table_lines
 from kdcore.cli.completion import files, names
-from kdcore.cli.distill import show_report, teacher_of
+from kdcore.cli.distill import show_report
 from kdcore.cli.options import (
     as_value,
+    asked_for,
     cache_of,
     data_options,
-    max_features,
-    parameters,
+    default_output,
+    force_option,
+    listed,
+    mlflow_option,
     run_options,
+    student_params_option,
+    teacher_of,
     teacher_options,
+    tracker_of,
 )
 from kdcore.cli.progress import progress
 
@@ -28,7 +34,7 @@ __all__ = ["search_command"]
 
 
 def _students(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]
+    return listed(value)
 
 
 def _vary(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -58,14 +64,7 @@ def _pick(ctx: click.Context, param: click.Parameter, value: str) -> str | int:
     shell_complete=names("student"),
     help="The small model, or several among which the search chooses.",
 )
-@click.option(
-    "--student-param",
-    "student_params",
-    multiple=True,
-    metavar="K=V",
-    callback=parameters,
-    help="Parameter of the student that is set for all trials; may be repeated.",
-)
+@student_params_option
 @click.option(
     "--vary",
     multiple=True,
@@ -122,7 +121,8 @@ def _pick(ctx: click.Context, param: click.Parameter, value: str) -> str | int:
     "at a time. By default a file in kd-out/.",
 )
 @click.option("--output", "-o", metavar="DIR", help="Folder for the student that is picked.")
-@click.option("--force", is_flag=True, help="Replace results that exist in the folder.")
+@force_option
+@mlflow_option
 @run_options
 def search_command(
     data: str,
@@ -135,6 +135,7 @@ def search_command(
     seed: int,
     jobs: int,
     no_cache: bool,
+    mlflow: str | None,
     **options: Any,
 ) -> None:
     """Search the settings of a student, and show the best in score, latency and columns.
@@ -152,6 +153,7 @@ def search_command(
     from kdcore.hpo import search
     from kdcore.hpo.space import parse_range
 
+    tracker = tracker_of(mlflow)
     with progress(show=not quiet) as on_progress:
         result = search(
             data,
@@ -165,6 +167,13 @@ def search_command(
             on_progress=on_progress,
             **options,
         )
+    if tracker is not None and result.distilled is not None:
+        asked = {**asked_for(), "trial": result.chosen, "students": ",".join(student)}
+        # The one that was picked has this name.
+        del asked["student"]
+        tracker.log_distillation(result.distilled.report.to_dict(), asked)
+    elif tracker is not None:
+        result.notes.append("no trial was picked, so nothing was logged to MLflow.")
     if as_json:
         echo_json(result.to_dict())
     else:
@@ -177,10 +186,9 @@ def search_command(
 
 def _default_storage(data: str) -> str:
     """One file for each table; the study's name in it tells settings apart."""
-    folder = Path("kd-out")
-    folder.mkdir(exist_ok=True)
-    stem = Path(data.replace(":", "-")).name.split(".")[0] or "data"
-    return str(folder / f"{stem}-search.db")
+    file = default_output(data, "search.db")
+    file.parent.mkdir(exist_ok=True)
+    return str(file)
 
 
 def _show(result: SearchResult) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 from kdcore.encoders.base import Encoder
 from kdcore.encoders.ordinal import OrdinalEncoder
 from kdcore.encoders.piecewise import PiecewiseLinearEncoder
@@ -12,8 +10,8 @@ from kdcore.encoders.spline import SplineEncoder
 from kdcore.encoders.standard import StandardEncoder
 from kdcore.encoders.teacher_bins import TeacherBinsEncoder
 from kdcore.encoders.untouched import UntouchedEncoder
-from kdcore.errors import ParameterError, suggest
-from kdcore.named_params import require_known, split_name
+from kdcore.errors import ParameterError
+from kdcore.named_params import named_kind
 
 __all__ = ["ENCODERS", "make_encoder"]
 
@@ -50,14 +48,7 @@ def make_encoder(encoder: str | Encoder) -> Encoder:
             )
         made: Encoder = clone(encoder)
     else:
-        name, given = split_name(encoder, "encoder", "teacher_bins:pairs=20")
-        if name not in ENCODERS:
-            raise ParameterError(
-                f"encoder={name!r} is not known; use one of {', '.join(ENCODERS)}."
-                + suggest(name, ENCODERS)
-            )
-        kind = ENCODERS[name]
-        require_known(given, inspect.signature(kind).parameters, f"the encoder {name!r}")
+        kind, given = named_kind(encoder, "encoder", ENCODERS, "teacher_bins:pairs=20")
         # Parameters are written as text, so 16 arrives as 16.0.
         whole = {
             key: int(v) if isinstance(v, float) and v.is_integer() else v

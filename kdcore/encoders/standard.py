@@ -32,8 +32,12 @@ class StandardEncoder(MixedEncoder):
     def _learn_numbers(
         self, numbers: np.ndarray, weight: np.ndarray, y: SoftTargets | None
     ) -> tuple[list[str], list[int]]:
-        self.mean_, self.scale_ = moments(numbers, weight)
+        self.mean_, self.scale_ = self._moments(numbers, weight)
         return [c.name for c in self.schema_.numeric], list(range(numbers.shape[1]))
+
+    def _moments(self, numbers: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What is taken from each column, and what it is divided by."""
+        return moments(numbers, weight)
 
     def _encode_numbers(self, numbers: np.ndarray, out: np.ndarray) -> None:
         np.subtract(numbers, self.mean_, out=out)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from kdcore.encoders.standard import StandardEncoder
-from kdcore.targets import SoftTargets
 
 __all__ = ["UntouchedEncoder"]
 
@@ -24,9 +23,6 @@ class UntouchedEncoder(StandardEncoder):
         Most columns of one raw column; the commonest categories win.
     """
 
-    def _learn_numbers(
-        self, numbers: np.ndarray, weight: np.ndarray, y: SoftTargets | None
-    ) -> tuple[list[str], list[int]]:
+    def _moments(self, numbers: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         p = numbers.shape[1]
-        self.mean_, self.scale_ = np.zeros(p, np.float32), np.ones(p, np.float32)
-        return [c.name for c in self.schema_.numeric], list(range(p))
+        return np.zeros(p, np.float32), np.ones(p, np.float32)

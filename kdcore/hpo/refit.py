@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from kdcore.clock import Clock
 from kdcore.hpo.trial import mean_ranking
-from kdcore.student_run import DistillResult, run_student
+from kdcore.student_run import run_student
 from kdcore.wishes import Wishes
 
 if TYPE_CHECKING:
+    from kdcore.distill_result import DistillResult
     from kdcore.hpo.result import SearchResult
     from kdcore.hpo.space import Setting
     from kdcore.hpo.trial import Judge

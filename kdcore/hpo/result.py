@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kdcore.errors import ParameterError
+from kdcore.pareto import unbeaten
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kdcore.student_run import DistillResult
+    from kdcore.distill_result import DistillResult
 
-__all__ = ["PICKS", "SearchResult", "trial_rows"]
+__all__ = ["PICKS", "SearchResult", "require_pick", "trial_rows"]
 
 #: How a trial can be picked, beside by its number.
 PICKS = ("best", "one_se")
@@ -52,14 +53,7 @@ class SearchResult:
             for t in self.trials
             if t["state"] == "complete"
         }
-        return [
-            number
-            for number, own in sorted(points.items(), key=lambda item: item[1])
-            if not any(
-                all(o <= p for o, p in zip(other, own, strict=True)) and other != own
-                for other in points.values()
-            )
-        ]
+        return unbeaten(dict(sorted(points.items(), key=lambda item: item[1])))
 
     def pick(self, how: str | int = "best") -> int | None:
         """Number of a complete trial of a distilled student.
@@ -87,8 +81,7 @@ class SearchResult:
                     f"there are {', '.join(map(str, sorted(able))) or 'none'}."
                 )
             return how
-        if how not in PICKS:
-            raise ParameterError(f"pick={how!r} is neither {' nor '.join(PICKS)} nor a number.")
+        require_pick(how)
         if not able:
             return None
         best = min(able.values(), key=lambda t: (t["score"], t["latency_us"], t["columns"]))
@@ -119,6 +112,17 @@ class SearchResult:
             "study": self.study,
             "notes": self.notes,
         }
+
+
+def require_pick(how: str | int) -> None:
+    """Refuse a way of picking a trial that there is not.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if not isinstance(how, int) and how not in PICKS:
+        raise ParameterError(f"pick={how!r} is neither {' nor '.join(PICKS)} nor a number.")
 
 
 def trial_rows(trials: list[Any]) -> list[dict[str, Any]]:

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kdcore
+from kdcore.distill_result import OUTPUT_NAMES
 from kdcore.errors import FitError, KDError, ParameterError
 from kdcore.experiment import Progress
 from kdcore.files import prepare_folder
 from kdcore.hpo.refit import refitted
-from kdcore.hpo.result import PICKS, SearchResult, trial_rows
+from kdcore.hpo.result import SearchResult, require_pick, trial_rows
 from kdcore.hpo.space import Range, Setting, Space
 from kdcore.hpo.study import Objective, finished, make_study, quiet, require_optuna
 from kdcore.hpo.trial import Judge, rank_columns
 from kdcore.label_cache import fingerprint
+from kdcore.labeller import Labeller
 from kdcore.nested import can_be_nested, nested_lessons
 from kdcore.pair_store import model_key
 from kdcore.recipe_fit import Lesson
@@ -29,8 +31,6 @@ from kdcore.selection import ColumnWishes
 from kdcore.selectors import budget
 from kdcore.sources import resolve_source
 from kdcore.splits import Data, prepare
-from kdcore.student_run import OUTPUT_NAMES
-from kdcore.teacher_run import run_teacher
 from kdcore.wishes import Deadline
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def search(
         name: resolve_student(
             name,
             task=rows.train.task,
-            n_classes=0 if classes is None else len(classes),
+            n_classes=rows.train.n_classes,
             params=student_params,
             recipe={"alpha": alpha, "loss": loss},
             columns=rows.train.names,
@@ -166,16 +166,8 @@ def search(
         for name in names
     }
     ranker = ColumnWishes(max_features=1, selector=selector).made()
-    ask: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs, "cache": cache}
-    run = run_teacher(
-        source,
-        rows.train,
-        rows.held,
-        rows.extra,
-        folds=folds,
-        on_step=lambda done, total: step("teacher", done, total),
-        **ask,
-    )
+    labeller = Labeller(source, rows, folds, random_state, n_jobs, cache)
+    run = labeller.run(on_step=lambda done, total: step("teacher", done, total))
     if not can_be_nested(run):
         raise ParameterError(
             f"the labels of the teacher {run.name} are {run.labels.provenance}: they know the rows "
@@ -186,7 +178,9 @@ def search(
         rows,
         count=parts,
         on_part=lambda done, total: step("nested", done, total),
-        **ask,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        cache=cache,
     )
     most = (
         len(rows.train.names)
@@ -245,8 +239,7 @@ def _check(trials: int, parts: int, pick: str | int) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
             upper = f" and at most {most}" if name == "parts" else ""
             raise ParameterError(f"{name}={value!r} must be a whole number of at least 1{upper}.")
-    if isinstance(pick, str) and pick not in PICKS:
-        raise ParameterError(f"pick={pick!r} is neither {' nor '.join(PICKS)} nor a number.")
+    require_pick(pick)
 
 
 def _study_name(rows: Data, key: list[Any]) -> str:

@@ -73,7 +73,7 @@ class Judge:
         return resolve_student(
             setting.student,
             task=train.task,
-            n_classes=0 if train.classes is None else len(train.classes),
+            n_classes=train.n_classes,
             params={
                 **self.student_params,
                 **setting.params,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdcore.errors import ParameterError, suggest
-from kdcore.named_params import require_known, split_name
-from kdcore.registry import default_registry
+from kdcore.selection.choice import (
+    DEFAULT_SELECTOR,
+    make_selector,
+    require_suited,
+    selector_name,
+)
 from kdcore.selectors import budget
 
 if TYPE_CHECKING:
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_SELECTOR", "RELABEL", "ColumnWishes", "Limits", "either_budget"]
 
-DEFAULT_SELECTOR = "prior_backward"
 #: What ``relabel=`` can be.
 RELABEL = ("auto", "always", "never")
 
@@ -198,27 +200,11 @@ class ColumnWishes:
     @property
     def name(self) -> str:
         """The selector's name for reports."""
-        if self.selector is None:
-            return DEFAULT_SELECTOR
-        return self.selector if isinstance(self.selector, str) else type(self.selector).__name__
+        return selector_name(DEFAULT_SELECTOR if self.selector is None else self.selector)
 
     def made(self) -> Any:
         """The selector itself."""
-        if self.selector is not None and not isinstance(self.selector, str):
-            if isinstance(self.selector, type) or not hasattr(self.selector, "select"):
-                raise ParameterError(
-                    f"selector={self.selector!r} is neither a name nor an object with `select`; "
-                    "see `kd plugins --kind selector` for names."
-                )
-            return self.selector
-        name, params = split_name(self.name, "selector", "prior_backward:prior_weight=0.7")
-        registry = default_registry()
-        usual = registry.create("selector", name)
-        if not params:
-            return usual
-        known = inspect.signature(registry.get("selector", name).resolve()).parameters
-        require_known(params, known, f"the selector {name!r}")
-        return registry.create("selector", name, **params)
+        return make_selector(DEFAULT_SELECTOR if self.selector is None else self.selector)
 
     def suited(self, student: Resolved) -> ColumnWishes:
         """The same wishes, with the selector that the student prefers where none is named.
@@ -232,17 +218,7 @@ class ColumnWishes:
             return self
         if self.selector is None:
             return self if student.selector is None else replace(self, selector=student.selector)
-        if isinstance(self.selector, str):
-            name = split_name(self.selector, "selector", "prior_backward:prior_weight=0.7")[0]
-            embedded = default_registry().get("selector", name).kind == "embedded"
-        else:
-            name, embedded = self.name, getattr(self.selector, "embedded", False)
-        if embedded and not student.embedded:
-            raise ParameterError(
-                f"the selector {name!r} trains inside the student, which {student.name} does not "
-                f"allow; use a filter such as {DEFAULT_SELECTOR!r}, or one of the students "
-                f"{', '.join(_embedding()) or '(none is installed)'}."
-            )
+        require_suited(self.selector, student)
         return self
 
     def limits(self, names: Sequence[str], features: Sequence[str] | None = None) -> Limits:
@@ -326,12 +302,6 @@ def either_budget(max_features: Any, max_factor_ratio: Any) -> Any:
             "for a number of columns."
         )
     return float(max_factor_ratio)
-
-
-def _embedding() -> list[str]:
-    """Students in which a selector can train."""
-    specs = default_registry().specs("student")
-    return [name for name, spec in specs.items() if spec.embedded_selection]
 
 
 def _is_number(value: Any) -> bool:

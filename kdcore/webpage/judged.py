@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kdcore.webpage import formats
 from kdcore.webpage.charts import Chart
+from kdcore.webpage.words import Words
 
 __all__ = ["calibration_view", "classes_view", "residuals_view", "values_view"]
-
-Words = Callable[..., str]
 
 #: Height of a picture whose axes have the same range.
 _SQUARE = 340

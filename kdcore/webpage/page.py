@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import kdcore
 from kdcore.errors import KDError
 from kdcore.webpage import formats
-from kdcore.webpage.words import translator
+from kdcore.webpage.words import Words, translator
 
 __all__ = ["comparison_page", "data_of", "report_page"]
 
@@ -45,12 +45,10 @@ def report_page(report: Mapping[str, Any], *, lang: str = "en") -> str:
     from kdcore.webpage.sections import sections
     from kdcore.webpage.verdict_words import banner
 
-    t = translator(lang)
-    try:
-        content = {"banner": banner(report, t), "sections": sections(report, t), "r": report}
-        return _render("report.html.j2", lang, report, content)
-    except _MALFORMED as error:
-        raise _no_result(error) from error
+    def content(t: Words) -> dict[str, Any]:
+        return {"banner": banner(report, t), "sections": sections(report, t), "r": report}
+
+    return _page("report.html.j2", lang, report, content)
 
 
 def comparison_page(comparison: Mapping[str, Any], *, lang: str = "en") -> str:
@@ -69,11 +67,7 @@ def comparison_page(comparison: Mapping[str, Any], *, lang: str = "en") -> str:
     """
     from kdcore.webpage.pairs import pair_views
 
-    t = translator(lang)
-    try:
-        return _render("compare.html.j2", lang, comparison, pair_views(comparison, t))
-    except _MALFORMED as error:
-        raise _no_result(error) from error
+    return _page("compare.html.j2", lang, comparison, lambda t: pair_views(comparison, t))
 
 
 def data_of(page: str) -> dict[str, Any]:
@@ -91,14 +85,25 @@ def data_of(page: str) -> dict[str, Any]:
     return data
 
 
-def _no_result(error: Exception) -> KDError:
-    return KDError(
-        f"this is not the result of a distillation or comparison ({type(error).__name__}: "
-        f"{error}); give what kd distill or kd compare has written."
-    )
+def _page(
+    template: str,
+    lang: str,
+    data: Mapping[str, Any],
+    content: Callable[[Words], Mapping[str, Any]],
+) -> str:
+    t = translator(lang)
+    try:
+        return _render(template, lang, data, content(t), t)
+    except _MALFORMED as error:
+        raise KDError(
+            f"this is not the result of a distillation or comparison ({type(error).__name__}: "
+            f"{error}); give what kd distill or kd compare has written."
+        ) from error
 
 
-def _render(template: str, lang: str, data: Mapping[str, Any], content: Mapping[str, Any]) -> str:
+def _render(
+    template: str, lang: str, data: Mapping[str, Any], content: Mapping[str, Any], t: Words
+) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -115,7 +120,7 @@ def _render(template: str, lang: str, data: Mapping[str, Any], content: Mapping[
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     try:
         return environment.get_template(template).render(
-            t=translator(lang),
+            t=t,
             lang={"zh": "zh-Hans"}.get(lang, lang),
             data=data,
             version=kdcore.__version__,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kdcore.pareto import lower_edge
 from kdcore.webpage import formats
 from kdcore.webpage.charts import Chart
 from kdcore.webpage.labels import place
+from kdcore.webpage.words import Words
 
 __all__ = ["pair_views"]
-
-Words = Callable[..., str]
 
 _COSTS = ("latency", "size", "columns")
 #: Width, height and name of the drawings for wide screens and for phones.
@@ -147,12 +147,8 @@ def _chart(
         height=height,
     )
     _teachers(chart, teachers, ends, t)
-    best: list[tuple[float, float]] = []
     # What is joined is the front of this cost alone.
-    for point in sorted((p[cost], p["score"]) for p in points):
-        if not best or point[1] < best[-1][1]:
-            best.append(point)
-    chart.line(best, "front")
+    chart.line(lower_edge((p[cost], p["score"]) for p in points), "front")
     order = sorted(points, key=lambda p: (not p["front"], p["score"]))
     for key, on in (("beaten", False), ("front", True)):
         chart.marks([(p[cost], p["score"]) for p in order if p["front"] == on], key, 4.5)

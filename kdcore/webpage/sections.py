@@ -8,10 +8,9 @@ from typing import Any
 from kdcore.webpage import formats
 from kdcore.webpage.judged import calibration_view, classes_view, residuals_view, values_view
 from kdcore.webpage.told import columns_view, data_view, learning_view, origin_view, recipe_view
+from kdcore.webpage.words import Words
 
 __all__ = ["VERSIONS", "sections"]
-
-Words = Callable[..., str]
 
 #: Versions of a model, in the order of tables.
 VERSIONS = ("teacher", "plain", "plain_encoded", "student")
@@ -96,7 +95,7 @@ def scores_view(report: Mapping[str, Any], t: Words) -> dict[str, Any]:
                     "cells": None,
                     "alike": "",
                     "time": formats.time(compiled["single"]),
-                    "size": formats.size(report["size_bytes"].get("compiled_teacher")),
+                    "size": "–",
                 }
             )
     return {

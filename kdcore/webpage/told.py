@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kdcore.webpage import formats
 from kdcore.webpage.charts import Chart
+from kdcore.webpage.words import Words
 
 __all__ = ["columns_view", "data_view", "learning_view", "origin_view", "recipe_view"]
-
-Words = Callable[..., str]
 
 _MOST_NAMES = 200
 _RECIPE = (
@@ -70,11 +69,7 @@ def columns_view(report: Mapping[str, Any], t: Words) -> dict[str, Any]:
 def _stability(selection: Mapping[str, Any] | None) -> dict[str, float]:
     """How often columns were chosen again, where selection tells it."""
     found = (selection or {}).get("stability")
-    if isinstance(found, Mapping):
-        found = found.get("columns", found.get("frequency", found))
-    if not isinstance(found, Mapping):
-        return {}
-    return {str(k): float(v) for k, v in found.items() if isinstance(v, (int, float))}
+    return {} if found is None else dict(found["frequency"])
 
 
 def _curve(

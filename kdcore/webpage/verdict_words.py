@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kdcore.webpage.formats import count, number, percent, ratio, signed
+from kdcore.webpage.words import Words
 
 __all__ = ["banner"]
 
 _FEWEST_ROWS = 10
 
 
-def banner(report: Mapping[str, Any], t: Callable[..., str]) -> dict[str, Any]:
+def banner(report: Mapping[str, Any], t: Words) -> dict[str, Any]:
     """``tone`` (good, mixed, plain or bad), ``badge``, ``sentence``, ``advice``, ``tiles``."""
     verdict = report["verdict"]
     choice, (low, high) = verdict["choice"], verdict["ci95"]
@@ -47,7 +48,7 @@ def banner(report: Mapping[str, Any], t: Callable[..., str]) -> dict[str, Any]:
     }
 
 
-def _tiles(report: Mapping[str, Any], t: Callable[..., str]) -> list[tuple[str, str]]:
+def _tiles(report: Mapping[str, Any], t: Words) -> list[tuple[str, str]]:
     """Figure and text of each; what is unknown is left out."""
     tiles = []
     closed = report["verdict"]["gap_closed"]

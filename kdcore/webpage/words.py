@@ -8,14 +8,17 @@ from typing import Any
 from kdcore.errors import ParameterError, suggest
 from kdcore.webpage import words_en, words_zh
 
-__all__ = ["LANGUAGES", "WORDS", "translator"]
+__all__ = ["LANGUAGES", "WORDS", "Words", "translator"]
+
+#: From a key, and the values of its gaps, to text.
+Words = Callable[..., str]
 
 WORDS = {"en": words_en.WORDS, "zh": words_zh.WORDS}
 #: Languages of the pages.
 LANGUAGES = tuple(WORDS)
 
 
-def translator(lang: str) -> Callable[..., str]:
+def translator(lang: str) -> Words:
     """A function from a key, and the values of its gaps, to text.
 
     Raises

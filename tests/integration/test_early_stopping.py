@@ -11,7 +11,8 @@ from sklearn.metrics import log_loss, root_mean_squared_error
 
 import kdcore
 from kdcore.errors import ParameterError
-from kdcore.labels import fold_plan, out_of_fold
+from kdcore.folds import fold_plan
+from kdcore.labels import out_of_fold
 from kdcore.resolve import resolve_teacher
 from kdcore.teachers import stopping_rows
 from kdcore.testing import tiny_data

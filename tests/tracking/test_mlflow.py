@@ -82,6 +82,22 @@ def test_a_comparison_is_a_run_with_one_below_it_for_each_pair(capsys) -> None:
     assert "nosuch" in bad.data.tags["kdcore.error"]
 
 
+def test_a_search_is_logged_as_the_trial_that_it_picked(capsys) -> None:
+    command = ["search", *COMMON, "--teacher", "random_forest", "--student", "decision_tree"]
+    command += ["--teacher-param", "n_estimators=10", "--parts", "2", "--trials", "4", "-o", "out"]
+    assert main([*command, "--storage", "sqlite:///trials.db", "--mlflow", "sqlite:///s.db"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    client, [run] = runs_of("sqlite:///s.db")
+    params, metrics = run.data.params, run.data.metrics
+    assert params["trial"] == str(found["chosen"])
+    assert (params["student"], params["students"]) == ("decision_tree", "decision_tree")
+    assert "storage" not in params
+    loss = found["result"]["student"]["metrics"]["log_loss"]
+    assert metrics["student.log_loss"] == pytest.approx(loss)
+    names = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert names == {path.name for path in Path("out").iterdir()}
+
+
 def test_the_guide_runs_as_it_stands(capsys) -> None:
     page = (Path(__file__).parents[2] / "docs/how-to/track-runs.md").read_text(encoding="utf-8")
     commands = re.findall(r"^    kd (.*)$", page, re.M)
@@ -94,7 +110,7 @@ def test_the_guide_runs_as_it_stands(capsys) -> None:
     _, runs = runs_of("sqlite:///mlflow.db")
     # MLflow goes on with the connection of an earlier test, whose file had the same name.
     runs = [run for run in runs if run.info.start_time >= began]
-    assert len(runs) == 4
+    assert len(runs) == 5
     shown = set(re.findall(r"`((?:teacher|plain|student)\.\w+|gain\w*|columns_read)`", page))
     assert shown <= set(runs[0].data.metrics)
 

@@ -1,0 +1,126 @@
+"""Which recipes a student is judged with, on which rows, and when labels alone are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kdcore.chooser import Choice, choose
+from kdcore.evaluation import paired_gain, row_losses
+from kdcore.nested import can_be_nested, nested_count, parts_of
+from kdcore.recipe import rivals
+from kdcore.row_limit import MOST_CELLS
+
+if TYPE_CHECKING:
+    from kdcore.recipe import Recipe
+    from kdcore.recipe_fit import Lesson
+    from kdcore.resolve import Resolved
+    from kdcore.wishes import Wishes
+
+__all__ = ["ahead_of_teacher", "chosen_recipe", "why_moved"]
+
+#: Below so many rows only the largest differences can be told.
+_FEW_ROWS = 2000
+#: Standard errors by which a student must be ahead of its teacher to be left alone.
+_CLEAR = 2.0
+#: Encoded cells that are enough to see whether soft labels do harm.
+_BRAKE_CELLS = MOST_CELLS // 4
+
+
+def chosen_recipe(
+    student: Resolved,
+    lesson: Lesson,
+    part: Lesson,
+    recipe: Recipe,
+    params: Mapping[str, Mapping[str, Any]],
+    wishes: Wishes,
+    nested: Callable[[], list[Lesson]] | None,
+    fit_seconds: float,
+    notes: list[str],
+) -> Choice:
+    """The default, or another recipe that did better on held-out training rows.
+
+    Where nested lessons are asked for, and there is time, all rivals are compared on them. Else an
+    ordinary part of the rows is left; the labels of its rows tell a little of those held out. That
+    flatters the teacher, so it only serves as a brake: labels alone against soft labels,
+    without synthetic rows, since the teacher that would label these has seen all rows. In-sample
+    labels know the held-out rows in full, and nothing is compared.
+    """
+    run, train = lesson.run, lesson.data.train
+    # Who sets the teacher's share or the loss by hand wants to see what these do.
+    by_hand = not student.given.isdisjoint(("alpha", "temperature", "loss"))
+    by_hand = by_hand or wishes.label_correction is not None
+    method = lesson.method(recipe) if recipe.augment else ""
+    others = [
+        other
+        for other in rivals(recipe, method=method, few_rows=len(train) < _FEW_ROWS)
+        if (other.teacher or not by_hand)
+        # Nor is an encoder that was named exchanged for another.
+        and (wishes.encoder is None or str(other.encoder) == str(recipe.encoder))
+    ]
+    if wishes.mode == "auto" and nested is not None and can_be_nested(run) and others:
+        one = run.labels.seconds + (len(others) + 1) * fit_seconds
+        need = nested_count(lesson.data) * one
+        if need <= wishes.deadline.left():
+            return choose(student, nested(), [recipe, *others], params)
+        notes.append(
+            f"comparing recipes would take about {need:.0f} s, more than the time limit leaves; "
+            "the default was used unless labels alone did better on held-out rows."
+        )
+    alone = [other for other in others if not other.teacher]
+    late = wishes.deadline.left() <= fit_seconds
+    if not alone or late or run.labels.provenance == "in-sample":
+        return Choice(recipe)
+    soft = replace(recipe, name="soft labels", augment=0, params={})
+    # Of few rows each judges once, or chance would decide.
+    parts = [part] if nested_count(lesson.data) == 1 else parts_of(lesson, part.random_state)
+    choice = choose(student, parts, [soft, *alone], params, most_cells=_BRAKE_CELLS)
+    return choice if choice.moved else ahead_of_teacher(choice, lesson, parts, recipe, alone)
+
+
+def ahead_of_teacher(
+    choice: Choice, lesson: Lesson, parts: list[Lesson], recipe: Recipe, alone: list[Recipe]
+) -> Choice:
+    """Labels alone, where they beat the teacher itself; else the default.
+
+    Soft labels of the training rows are mixed with true ones, and do little harm even then, but
+    synthetic rows, of which the brake knows nothing, have the teacher's label only.
+    """
+    weight = np.concatenate([part.data.held.weight for part in parts])
+    weight = weight / weight.sum()
+    said = []
+    for part in parts:
+        assert part.run.held is not None
+        output, held = lesson.calibration(part.run.held), part.data.held
+        said.append(row_losses(output, held.y, held.classes))
+    teacher, losses = np.concatenate(said), choice.losses[1:]
+    # Those that fell far behind on the way were not judged on all rows.
+    whole = [i for i, own in enumerate(losses) if len(own) == len(teacher)]
+    if not whole:
+        return replace(choice, recipe=recipe)
+    best = min(whole, key=lambda i: float(weight @ losses[i]))
+    gain, error = paired_gain(teacher, losses[best], weight)
+    if gain <= _CLEAR * error:
+        return replace(choice, recipe=recipe)
+    return replace(
+        choice,
+        recipe=alone[best],
+        moved=True,
+        reason=f"on held-out training rows the student of labels alone is ahead of the teacher (a "
+        f"loss of {weight @ losses[best]:.4g} against {weight @ teacher:.4g}), which has nothing "
+        "to teach it; labels alone were used.",
+    )
+
+
+def why_moved(choice: Choice) -> str:
+    """Why another recipe than the default was used, in words for a note."""
+    base = choice.trials[0]
+    trial = next(t for t in choice.trials if t["name"] == choice.recipe.name)
+    return (
+        f"on held-out training rows the recipe {choice.recipe.name!r} had a loss of "
+        f"{trial['loss']:.4g} and {base['name']!r} {base['loss']:.4g} (a gain of "
+        f"{trial['gain']:.2g} with a standard error of {trial['se']:.2g}), so it was used."
+    )
