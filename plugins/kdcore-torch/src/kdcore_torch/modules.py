@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pkgutil
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from kdcore.errors import ParameterError
 
-__all__ = ["check_outputs", "own_module"]
+__all__ = ["check_architecture", "check_outputs", "own_module"]
+
+#: Parameters of kdcore's own networks, which mean nothing to another.
+_OWN = ("channels", "hidden_layer_sizes", "activation", "batch_norm", "dropout", "embedding")
+
+
+def check_architecture(estimator: Any) -> None:
+    """Refuse parameters of kdcore's own network beside ``module``, where they would go unused.
+
+    Raises
+    ------
+    ParameterError
+        Naming the first that is not as it was.
+    """
+    usual = inspect.signature(type(estimator).__init__).parameters
+    for name in (name for name in usual if name in _OWN):
+        value: Any = getattr(estimator, name)
+        if not np.array_equal(value, usual[name].default):
+            raise ParameterError(
+                f"{name}={value!r} is of kdcore's own network, but module= brings another; leave "
+                "one of them out."
+            )
 
 
 def own_module(module: Any, inputs: Any, n_outputs: int) -> nn.Module:

@@ -14,7 +14,7 @@ from kdcore_torch.devices import PRECISIONS, device_of, global_seed, most_thread
 from kdcore_torch.engine import outputs, train
 from kdcore_torch.layers import ACTIVATIONS
 from kdcore_torch.links import Link, link_of
-from kdcore_torch.modules import check_outputs, own_module
+from kdcore_torch.modules import check_architecture, check_outputs, own_module
 from kdcore_torch.plan import SCHEDULES, Training
 from kdcore_torch.rows import chunks, distinct, mapped
 
@@ -36,6 +36,7 @@ class TorchNetwork:
     """
 
     model_: nn.Module
+    link_: Link
     encoder_: Any
 
     hidden_layer_sizes: Any
@@ -247,8 +248,8 @@ class TorchNetwork:
         for name, (ok, rule) in rules.items():
             if not ok:
                 raise ParameterError(f"{name}={getattr(self, name)!r} must {rule}.")
-
-    link_: Link
+        if self.module is not None:
+            check_architecture(self)
 
 
 def widths_of(targets: SoftTargets) -> tuple[int, ...]:
