@@ -143,6 +143,16 @@ def test_parameters_of_a_network_that_is_not_used_are_refused(data, params):
     TorchMLPClassifier(module=nn.Linear, **{name: usual}, **FAST).fit(data.X, data.y)
 
 
+def test_parameters_of_hidden_layers_that_are_not_there_are_refused(data):
+    told = "is of hidden layers, but hidden_layer_sizes="
+    with pytest.raises(ParameterError, match=f"activation='tanh' {told}"):
+        TorchMLPClassifier(hidden_layer_sizes=(), activation="tanh", **FAST).fit(data.X, data.y)
+    TorchMLPClassifier(hidden_layer_sizes=(), **FAST).fit(data.X, data.y)
+    pictures = tiny_data("multiclass", content="image")
+    with pytest.raises(ParameterError, match=f"dropout=0.5 {told}"):
+        TorchCNNClassifier(dropout=0.5, **FAST).fit(pictures.X, pictures.y)
+
+
 def cross_entropy(logits, targets):
     log_p = torch.log_softmax(logits, dim=1)
     hard = torch.nn.functional.one_hot(targets.labels.clamp_min(0), logits.shape[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pkgutil
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -13,28 +14,26 @@ from torch import nn
 
 from kdcore.errors import ParameterError
 
-__all__ = ["check_architecture", "check_outputs", "own_module"]
+__all__ = ["ARCHITECTURE", "check_outputs", "own_module", "refuse_unused"]
 
 #: Parameters of kdcore's own networks, which mean nothing to another.
-_OWN = ("channels", "hidden_layer_sizes", "activation", "batch_norm", "dropout", "embedding")
+ARCHITECTURE = (
+    "channels", "hidden_layer_sizes", "activation", "batch_norm", "dropout", "embedding",
+)  # fmt: skip
 
 
-def check_architecture(estimator: Any) -> None:
-    """Refuse parameters of kdcore's own network beside ``module``, where they would go unused.
+def refuse_unused(estimator: Any, names: Collection[str], reason: str) -> None:
+    """Refuse parameters that would go unused, where they are not at their defaults.
 
     Raises
     ------
     ParameterError
-        Naming the first that is not as it was.
+        Naming the first of them, with the reason.
     """
-    usual = inspect.signature(type(estimator).__init__).parameters
-    for name in (name for name in usual if name in _OWN):
-        value: Any = getattr(estimator, name)
-        if not np.array_equal(value, usual[name].default):
-            raise ParameterError(
-                f"{name}={value!r} is of kdcore's own network, but module= brings another; leave "
-                "one of them out."
-            )
+    for name, parameter in inspect.signature(type(estimator).__init__).parameters.items():
+        value: Any = getattr(estimator, name, None)
+        if name in names and not np.array_equal(value, parameter.default):
+            raise ParameterError(f"{name}={value!r} {reason}")
 
 
 def own_module(module: Any, inputs: Any, n_outputs: int) -> nn.Module:
