@@ -16,12 +16,10 @@ from kdcore.runtime import Bundle, load, open_bundle
 
 __all__ = ["FORMATS", "Exported", "export"]
 
-FORMATS = ("onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite")
+FORMATS = ("onnx", "onnx-int8", "c", "sklearn", "treelite")
 
 #: What an ONNX file tells of its columns and classes, as JSON under the key ``kdcore``.
 _TOLD = ("student", "task", "classes", "columns")
-#: Methods of Python students that return the bytes of a file.
-_METHODS = {"sklearn": "to_sklearn", "torchscript": "to_torchscript"}
 _TOLERANCE = 1e-5
 
 
@@ -52,13 +50,12 @@ def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = N
     ----------
     bundle : str or Path
     output : str or Path
-    format : {"onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite"}
+    format : {"onnx", "onnx-int8", "c", "sklearn", "treelite"}
         ``"onnx"``: one graph from the inputs ``numeric`` float (N, p), NaN where missing, and
         ``categorical`` string (N, c), empty where missing, to ``output``; its metadata names the
         columns and classes. ``"onnx-int8"``: see `kdcore.export_int8`. ``"c"``: see
         `kdcore.c_export.to_c`. ``"sklearn"``: a skops file of a Pipeline from raw columns.
-        ``"torchscript"``: what the student's plugin writes. ``"treelite"``: see
-        `kdcore.export_treelite`; the columns are written to ``OUTPUT.json``.
+        ``"treelite"``: see `kdcore.export_treelite`; the columns are written to ``OUTPUT.json``.
     rows : str, Path or table, optional
         Rows of the self-test of a C file, and those on which other formats are compared with the
         bundle; made ones unless given.
@@ -90,7 +87,7 @@ def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = N
         data, told, parity = _treelite(path, table)
         beside[".json"] = told
     else:
-        data, parity = _python(path, format, table)
+        data, parity = _sklearn(path, table)
     written = [output]
     with atomic_path(output) as temporary:
         temporary.write_bytes(data)
@@ -156,21 +153,18 @@ def _treelite(path: Path, table: Any) -> tuple[bytes, bytes, dict[str, Any]]:
     return model.serialize_bytes(), text, parity
 
 
-def _python(path: Path, format: str, table: Any) -> tuple[bytes, dict[str, Any] | None]:
+def _sklearn(path: Path, table: Any) -> tuple[bytes, dict[str, Any]]:
     student = load(path, native=True)
-    method = _METHODS[format]
-    if not hasattr(student, method):
+    if not hasattr(student, "to_sklearn"):
         raise KDError(
-            f"{type(student).__name__} cannot be written as {format}; its plugin must define "
-            f"{method}()."
+            f"{type(student).__name__} cannot be written as sklearn; its plugin must define "
+            "to_sklearn()."
         )
-    data, again = getattr(student, method)()
-    if again is None:
-        return data, None
+    data, pipeline = student.to_sklearn()
     bundle = load(path)
     frame = _rows(bundle, table)
-    got = again.predict(frame) if bundle.classes is None else again.predict_proba(frame)
-    return data, _checked(format, bundle, _output(bundle, frame), np.asarray(got))
+    got = pipeline.predict(frame) if bundle.classes is None else pipeline.predict_proba(frame)
+    return data, _checked("sklearn", bundle, _output(bundle, frame), np.asarray(got))
 
 
 def _rows(bundle: Bundle, table: Any) -> Any:

@@ -214,9 +214,8 @@ class StudentSpec(Spec):
     exports : tuple of str, default=()
         Formats besides Python that ``kd export`` can write the student to: ``"onnx"``;
         ``"onnx-int8"`` where it has matrices of weights; ``"c"`` where `kdcore.c_graph` knows all
-        its operators; ``"treelite"`` for sums of trees; ``"sklearn"`` and ``"torchscript"`` where
-        it defines ``to_sklearn()`` or ``to_torchscript()``: the bytes of a file, and an estimator
-        that predicts what the file does, or None.
+        its operators; ``"treelite"`` for sums of trees; ``"sklearn"`` where it defines
+        ``to_sklearn()``: the bytes of a file, and an estimator that predicts what the file does.
     input : {"table", "image"}, default="table"
         With ``"image"`` the columns must be the pixels of pictures.
     counterpart : str, optional

@@ -17,7 +17,7 @@ __all__ = ["export_command"]
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite"]),
+    type=click.Choice(["onnx", "onnx-int8", "c", "sklearn", "treelite"]),
     required=True,
     help="onnx: a graph from raw columns to predictions; onnx-int8: the same with weights of one "
     "byte; c: one C99 file without dependencies; sklearn: a Pipeline as a skops file; treelite: "

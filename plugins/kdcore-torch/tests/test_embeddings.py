@@ -88,12 +88,6 @@ def test_a_wrong_width_is_refused(embedding):
         TorchMLPClassifier(embedding=embedding).fit(data.X, data.y)
 
 
-def test_embeddings_are_not_put_before_a_network_of_the_user_in_silence():
-    data = tiny_data("binary")
-    with pytest.raises(ParameterError, match="embedding=3 is of kdcore's own network"):
-        TorchMLPClassifier(embedding=3, module="torch.nn:Linear").fit(data.X, data.y)
-
-
 def test_gaps_that_an_encoder_leaves_are_named_before_training():
     data = tiny_data("binary")
     with pytest.raises(ParameterError, match="encoder='ordinal' leaves gaps in the column"):

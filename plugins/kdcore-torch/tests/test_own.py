@@ -132,6 +132,27 @@ def test_a_network_that_does_not_fit_is_refused_in_one_line(data, module, messag
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "params", [{"embedding": 3}, {"hidden_layer_sizes": (8,)}, {"dropout": 0.5}], ids=str
+)
+def test_parameters_of_a_network_that_is_not_used_are_refused(data, params):
+    (name,) = params
+    with pytest.raises(ParameterError, match=f"{name}=.* is of kdcore's own network"):
+        TorchMLPClassifier(module=nn.Linear, **params, **FAST).fit(data.X, data.y)
+    usual = TorchMLPClassifier().get_params()[name]
+    TorchMLPClassifier(module=nn.Linear, **{name: usual}, **FAST).fit(data.X, data.y)
+
+
+def test_parameters_of_hidden_layers_that_are_not_there_are_refused(data):
+    told = "is of hidden layers, but hidden_layer_sizes="
+    with pytest.raises(ParameterError, match=f"activation='tanh' {told}"):
+        TorchMLPClassifier(hidden_layer_sizes=(), activation="tanh", **FAST).fit(data.X, data.y)
+    TorchMLPClassifier(hidden_layer_sizes=(), **FAST).fit(data.X, data.y)
+    pictures = tiny_data("multiclass", content="image")
+    with pytest.raises(ParameterError, match=f"dropout=0.5 {told}"):
+        TorchCNNClassifier(dropout=0.5, **FAST).fit(pictures.X, pictures.y)
+
+
 def cross_entropy(logits, targets):
     log_p = torch.log_softmax(logits, dim=1)
     hard = torch.nn.functional.one_hot(targets.labels.clamp_min(0), logits.shape[1])

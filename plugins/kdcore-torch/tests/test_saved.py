@@ -1,5 +1,6 @@
 """Students in bundles for continued work: weights and parameters come back, code never does."""
 
+import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
@@ -53,11 +54,20 @@ def test_a_perceptron_comes_back_behind_every_encoder(task, encoder):
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_network_of_some_pixels_comes_back(task):
-    data = tiny_data(task, content="image")
+    data, fresh = (tiny_data(task, content="image", seed=seed) for seed in (0, 1))
     kind = TorchCNNRegressor if task == "regression" else TorchCNNClassifier
     some = [f"pixel_{i}" for i in range(8, 60, 3)]
     student = kind(channels=(4,), max_shift=1, features=some, **FAST).fit(data.X, data.y)
-    same(student, again(student, data.X), data.X)
+    found = again(student, data.X)
+    same(student, found, fresh.X)
+    assert found.get_selected_features() == some
+    read = output(found, fresh.X[some])
+    assert (read == output(student, fresh.X)).all()
+    assert np.ptp(read, axis=0).min() > 0
+    turned = fresh.X.assign(
+        **{c: fresh.X[d].to_numpy() for c, d in zip(some, some[::-1], strict=True)}
+    )
+    assert (output(found, turned) != read).any()
 
 
 def test_a_restored_network_is_trained_further():

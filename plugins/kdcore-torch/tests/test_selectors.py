@@ -27,6 +27,7 @@ from kdcore_torch.gates import SigmoidGates
 from kdcore_torch.lattice import lattice
 from kdcore_torch.mlp import TorchMLPClassifier
 from kdcore_torch.sparse_gates import HardConcrete, SigmoidL1, StochasticGatesSelector
+from kdcore_torch.worth import missed
 
 QUICK = {"warm_up": 4, "round_epochs": 2, "fit_steps": 60}
 SELECTORS: dict[str, Any] = {
@@ -177,8 +178,20 @@ class TestGates:
             kept, student.held_x = student.held_x, changed
             slow.append(max(0.0, student.losses().mean() - base))
             student.held_x = kept
-        np.testing.assert_allclose(student.missed(rows), slow, atol=1e-6)
+        np.testing.assert_allclose(missed(student, rows), slow, atol=1e-6)
         assert max(slow) > 0.01
+
+    def test_a_network_of_the_users_own_counts_a_pair_of_columns_for_both(self) -> None:
+        own = TorchMLPClassifier(module=nn.Linear, encoder="teacher_bins:pairs=2")
+        student = gated(task(), own)
+        owners, partners = student.gates.owners, student.gates.partners
+        paired = owners != partners
+        with torch.no_grad():
+            student.module[-1].weight[:, ~paired] = 0
+        worth = missed(student, np.arange(len(student.held_x)))
+        assert set(np.flatnonzero(worth)) == set(
+            torch.cat([owners[paired], partners[paired]]).tolist()
+        )
 
     @pytest.mark.parametrize("encoder", ["standard", "teacher_bins:pairs=4"])
     def test_a_column_that_is_gone_is_as_one_whose_gate_is_shut(self, encoder: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from kdcore import SelectorSpec, StudentRecipe, StudentSpec, TeacherSpec, hookimpl
@@ -24,12 +23,6 @@ __all__ = [
 ]
 
 _TASKS = ("binary", "multiclass", "regression")
-# A core that does not give back Python students has no such field.
-_RESTORE: dict[str, Any] = (
-    {"restore": "kdcore_torch.saved:restore"}
-    if "restore" in {field.name for field in fields(StudentSpec)}
-    else {}
-)
 _LAZY = {
     "adapt_autograd": "kdcore_torch.losses",
     "load_teacher": "kdcore_torch.states",
@@ -73,7 +66,7 @@ def kd_students() -> Iterable[StudentSpec]:
         encoder="standard",
         exports=("onnx", "onnx-int8", "c"),
         recipe=StudentRecipe(encoder="teacher_bins", augment=10, params={"early_stopping": False}),
-        **_RESTORE,
+        restore="kdcore_torch.saved:restore",
     )
     yield StudentSpec(
         name="pytorch_cnn",
@@ -87,7 +80,7 @@ def kd_students() -> Iterable[StudentSpec]:
         exports=("onnx", "onnx-int8"),
         input="image",
         recipe=StudentRecipe(augment=5, params={"early_stopping": False}),
-        **_RESTORE,
+        restore="kdcore_torch.saved:restore",
     )
 
 

@@ -45,7 +45,8 @@ class _CNNStudent(TorchStudent, Convolutional):
         A network of your own, from pictures (n, C, H, W), standardised, to one logit for each
         class (or one for two classes), or to one standardised value. A module is copied with its
         weights; a class or function is called with (C, H, W) and the number of outputs;
-        ``"package.module:name"`` is imported.
+        ``"package.module:name"`` is imported. Channels, layers, activation, batch norm and dropout
+        must then be left as they are.
     {training}
     alpha, temperature, loss, encoder, features
         See `kdcore.ClassifierStudent`. The encoder must make one column of each; "ordinal" does.

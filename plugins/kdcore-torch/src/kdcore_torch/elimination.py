@@ -14,6 +14,7 @@ from kdcore.selection.task import shares, sizes
 from kdcore_torch.gated import GatedStudent, Pace
 from kdcore_torch.gates import SigmoidGates
 from kdcore_torch.selecting import EmbeddedSelector, whole_number
+from kdcore_torch.worth import missed
 
 if TYPE_CHECKING:
     from kdcore.selection import SelectionTask
@@ -151,12 +152,12 @@ class BudgetedElimination(EmbeddedSelector):
         """Active columns that need not be kept, the best first."""
         names, prior = student.active, task.prior()
         rows = task.judged
-        missed = shares(dict(zip(names, student.missed(rows), strict=True)))
+        lost = shares(dict(zip(names, missed(student, rows), strict=True)))
         gate = shares(dict(zip(names, student.gate_values(), strict=True)))
         opinion = shares({c: prior[c] for c in names})
         weight = self._prior_weight(len(rows))
         score = {
-            c: weight * opinion[c] + (1 - weight) * (_LEFT_OUT * missed[c] + _GATE * gate[c])
+            c: weight * opinion[c] + (1 - weight) * (_LEFT_OUT * lost[c] + _GATE * gate[c])
             for c in names
         }
         kept = set(task.keep)

@@ -105,7 +105,7 @@ def embeddings(encoder: Any, embedding: Any, generator: torch.Generator) -> Embe
     return Embeddings(len(encoder.owners_), blocks, widths, generator)
 
 
-def check_embedding(embedding: Any, module: Any) -> None:
+def check_embedding(embedding: Any) -> None:
     """Refuse a parameter ``embedding`` that cannot be used.
 
     Raises
@@ -117,9 +117,4 @@ def check_embedding(embedding: Any, module: Any) -> None:
         raise ParameterError(
             f"embedding={embedding!r} must be a whole number above 0, 'auto', or None for one-hot "
             "columns."
-        )
-    if embedding is not None and module is not None:
-        raise ParameterError(
-            f"embedding={embedding!r} is of kdcore's own network, but module= brings another; "
-            "leave one of them out."
         )

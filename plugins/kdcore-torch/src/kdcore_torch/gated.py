@@ -1,4 +1,4 @@
-"""A student with gates on its columns: trained round by round, asked what each column is worth."""
+"""A student with gates on its columns: trained round by round, on ever fewer of them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from kdcore import SoftTargets
     from kdcore.selection import SelectionTask
 
-__all__ = ["GatedStudent", "Pace"]
+__all__ = ["AT_ONCE", "GatedStudent", "Pace"]
 
 #: Rows of the networks' inputs that are looked at together.
-_AT_ONCE = 16_384
+AT_ONCE = 16_384
 
 
 @dataclass(frozen=True)
@@ -227,66 +227,8 @@ class GatedStudent:
         """Loss of each held-out row, (m,)."""
         self.module.eval()
         with torch.no_grad(), threads(1):
-            parts = [self.module(part) for part in torch.split(self.held_x, _AT_ONCE)]
-        return self._losses(torch.cat(parts), self.held)
-
-    def missed(self, rows: np.ndarray) -> np.ndarray:
-        """What each active column is worth on some held-out rows, (k,), not negative.
-
-        Where the first layer is known: by how much the mean loss rises when all inputs of a column
-        are at their training mean. Else by its Taylor expansion (Molchanov et al. 2017,
-        arXiv:1611.06440): the mean square of gradient times distance from the mean.
-        """
-        x, targets = self.held_x[torch.from_numpy(rows)], self.held.take(rows)
-        self.module.eval()
-        with threads(1):
-            return self._expanded(x, targets) if self.first is None else self._left_out(x, targets)
-
-    def _left_out(self, x: torch.Tensor, targets: SoftTargets) -> np.ndarray:
-        assert self.first is not None
-        found = np.empty(len(self.active))
-        several = max(1, _AT_ONCE // len(x))
-        with torch.no_grad():
-            gated, centre = self.gates(x), self.gates(self.mean[None])
-            away = gated - centre
-            hidden = self.first(gated)
-            base = self._mean(self._losses(self.rest(hidden), targets), targets)
-            inputs = self._inputs()
-            for start in range(0, len(inputs), several):
-                some = inputs[start : start + several]
-                less = torch.stack([hidden - away[:, i] @ self.first.weight[:, i].T for i in some])
-                outputs = self.rest(less.flatten(0, 1)).reshape(len(some), len(x), -1)
-                for k, output in enumerate(outputs):
-                    loss = self._mean(self._losses(output, targets), targets)
-                    found[start + k] = loss - base
-        return np.maximum(found, 0.0)
-
-    def _expanded(self, x: torch.Tensor, targets: SoftTargets) -> np.ndarray:
-        goal = torch.from_numpy(targets.blended(0.0))
-        found = torch.zeros(len(self.active), dtype=torch.float64)
-        weight = torch.from_numpy(targets.sample_weight / targets.sample_weight.sum())
-        for part in torch.split(torch.arange(len(x)), 1024):
-            inputs = x[part].clone().requires_grad_()
-            logits = self.link.logits(self.module(inputs)).double()
-            if targets.classes is None:
-                loss = ((logits - goal[part]) ** 2).sum() / self.link.scale**2
-            else:
-                loss = -(goal[part] * torch.log_softmax(logits, dim=1)).sum()
-            (grad,) = torch.autograd.grad(loss, inputs)
-            moved = (grad * (inputs.detach() - self.mean)).flatten(1).double()
-            by_column = moved.new_zeros((len(part), len(self.active) + 1))
-            by_column.index_add_(1, self.gates.owners % (len(self.active) + 1), moved)
-            found += weight[part] @ by_column[:, :-1].square()
-        return np.asarray(found)
-
-    def _inputs(self) -> list[torch.Tensor]:
-        """Positions of the inputs that each active column takes part in."""
-        owners, partners = np.asarray(self.gates.owners), np.asarray(self.gates.partners)
-        found: list[list[int]] = [[] for _ in self.active]
-        for i, (one, other) in enumerate(zip(owners, partners, strict=True)):
-            for j in {int(one), int(other)}:
-                found[j].append(i)
-        return [torch.tensor(i, dtype=torch.int64) for i in found]
+            parts = [self.module(part) for part in torch.split(self.held_x, AT_ONCE)]
+        return self.row_losses(torch.cat(parts), self.held)
 
     def keep(self, columns: Sequence[str]) -> None:
         """Read these columns only; weights, gates and inputs of the others are gone for good."""
@@ -310,9 +252,9 @@ class GatedStudent:
         self.gates.place(owners, partners)
         self.active = [self.active[j] for j in which]
 
-    def _losses(self, output: torch.Tensor, targets: SoftTargets) -> np.ndarray:
+    def row_losses(self, output: torch.Tensor, targets: SoftTargets) -> np.ndarray:
+        """Loss (n,) of each row of the network's output (n, width)."""
         return row_losses_to(self.link.predict(output.numpy()), targets)
 
-    def _mean(self, losses: np.ndarray, targets: SoftTargets | None = None) -> float:
-        weight = (self.held if targets is None else targets).sample_weight
-        return float(weight @ losses / weight.sum())
+    def _mean(self, losses: np.ndarray) -> float:
+        return float(np.average(losses, weights=self.held.sample_weight))

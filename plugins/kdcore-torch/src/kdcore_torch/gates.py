@@ -51,7 +51,7 @@ class Gates(nn.Module):
 
     def values(self) -> torch.Tensor:
         """The gates (n,) as they are without chance."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must define values()")
 
     def drawn(self) -> torch.Tensor:
         """The gates (n,) of one training step."""
@@ -59,7 +59,7 @@ class Gates(nn.Module):
 
     def n_open(self) -> torch.Tensor:
         """How many count as open."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must define n_open()")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Multiply inputs (b, d) or pictures (b, C, H, W) of d pixels."""

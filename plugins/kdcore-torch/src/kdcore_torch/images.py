@@ -68,6 +68,7 @@ class Convolutional(TorchNetwork):
     input_channels: int
     img_size: Any
     max_shift: int
+    _of_hidden = ("dropout",)
 
     def _as_table(self, X: Any, *, reset: bool) -> Any:
         """Pictures (n, H, W) or (n, C, H, W) as rows of a table; tables as they are."""

@@ -65,9 +65,7 @@ class Shift(nn.Module):
         padded = nn.functional.pad(x, (right, right, down, down), mode="replicate")
 
         def starts(most: int) -> torch.Tensor:
-            drawn = torch.randint(0, 2 * most + 1, (n, 1), generator=self.generator,
-                                  device=x.device)  # fmt: skip
-            return drawn
+            return torch.randint(0, 2 * most + 1, (n, 1), generator=self.generator, device=x.device)
 
         rows = starts(down) + torch.arange(height, device=x.device)
         columns = starts(right) + torch.arange(width, device=x.device)

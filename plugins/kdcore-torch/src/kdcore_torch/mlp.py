@@ -56,7 +56,7 @@ class Perceptron(TorchNetwork):
 
     def _check(self) -> None:
         super()._check()
-        check_embedding(self.embedding, self.module)
+        check_embedding(self.embedding)
 
 
 class _MLPStudent(TorchStudent, Perceptron):
@@ -78,7 +78,7 @@ class _MLPStudent(TorchStudent, Perceptron):
         A network of your own, from encoded columns (n, d) to one logit for each class (or one for
         two classes), or to one standardised value. A module is copied with its weights; a class
         or function is called with d and the number of outputs; ``"package.module:name"`` is
-        imported. The parameters above then go unused.
+        imported. The parameters above must then be left as they are.
     {training}
     alpha, temperature, loss, encoder, features
         See `kdcore.ClassifierStudent`.

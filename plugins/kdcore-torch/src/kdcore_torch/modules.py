@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pkgutil
+from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from kdcore.errors import ParameterError
 
-__all__ = ["check_outputs", "own_module"]
+__all__ = ["ARCHITECTURE", "check_outputs", "own_module", "refuse_unused"]
+
+#: Parameters of kdcore's own networks, which mean nothing to another.
+ARCHITECTURE = (
+    "channels", "hidden_layer_sizes", "activation", "batch_norm", "dropout", "embedding",
+)  # fmt: skip
+
+
+def refuse_unused(estimator: Any, names: Collection[str], reason: str) -> None:
+    """Refuse parameters that would go unused, where they are not at their defaults.
+
+    Raises
+    ------
+    ParameterError
+        Naming the first of them, with the reason.
+    """
+    for name, parameter in inspect.signature(type(estimator).__init__).parameters.items():
+        value: Any = getattr(estimator, name, None)
+        if name in names and not np.array_equal(value, parameter.default):
+            raise ParameterError(f"{name}={value!r} {reason}")
 
 
 def own_module(module: Any, inputs: Any, n_outputs: int) -> nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from kdcore_torch.devices import PRECISIONS, device_of, global_seed, most_thread
 from kdcore_torch.engine import outputs, train
 from kdcore_torch.layers import ACTIVATIONS
 from kdcore_torch.links import Link, link_of
-from kdcore_torch.modules import check_outputs, own_module
+from kdcore_torch.modules import ARCHITECTURE, check_outputs, own_module, refuse_unused
 from kdcore_torch.plan import SCHEDULES, Training
 from kdcore_torch.rows import chunks, distinct, mapped
 
@@ -36,7 +36,10 @@ class TorchNetwork:
     """
 
     model_: nn.Module
+    link_: Link
     encoder_: Any
+    #: Parameters that only hidden layers read.
+    _of_hidden: ClassVar[tuple[str, ...]] = ("activation", "batch_norm", "dropout")
 
     hidden_layer_sizes: Any
     activation: str
@@ -247,8 +250,18 @@ class TorchNetwork:
         for name, (ok, rule) in rules.items():
             if not ok:
                 raise ParameterError(f"{name}={getattr(self, name)!r} must {rule}.")
-
-    link_: Link
+        if self.module is not None:
+            refuse_unused(
+                self,
+                ARCHITECTURE,
+                "is of kdcore's own network, but module= brings another; leave one of them out.",
+            )
+        elif not self._hidden:
+            refuse_unused(
+                self,
+                self._of_hidden,
+                "is of hidden layers, but hidden_layer_sizes=() has none; leave it out.",
+            )
 
 
 def widths_of(targets: SoftTargets) -> tuple[int, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import torch
 
-from kdcore.parameters import number, require, whole
+from kdcore.parameters import Rule, number, require, whole
 from kdcore.selection.filters import ordered
 from kdcore_torch.gated import Pace
 from kdcore_torch.gates import Gates, HardConcreteGates, SigmoidGates, StochasticGates
@@ -19,34 +20,65 @@ if TYPE_CHECKING:
 
 __all__ = ["HardConcrete", "SigmoidL1", "SparseGates", "StochasticGatesSelector"]
 
+#: What gates add to the loss, and what is called with them after each step, if anything.
+Pricing: TypeAlias = tuple[Callable[[Gates], torch.Tensor], Callable[[Gates], None] | None]
+
 #: "auto" epochs are more where a table has few rows, so that there are so many steps.
 _FEWEST_STEPS = 300
 
 
+@dataclass(eq=False, kw_only=True)
 class SparseGates(EmbeddedSelector):
     """Base: gates are trained with the network, then the columns are ranked by them.
 
     No threshold decides: the columns of the highest gates are kept, as many as the budget allows,
-    and a student without gates is fitted to them.
+    and a student without gates is fitted to them. A subclass says which gates: ``make_gates``.
+
+    Parameters
+    ----------
+    l1_lambda : float, default=1e-3
+        Price of an open gate, beside the mean loss of a row.
+    epochs : int or "auto", default="auto"
+        "auto" is ``usual_epochs``, and more on tables of few rows.
+    gate_rate : float, default=0.02
+        Learning rate of the gates (Adam).
+    fit_steps : int, default=1000
+        Most gradient steps of the students that sizes are compared by.
+    max_rows : int, default=20000
+        Most training rows that are looked at.
     """
 
-    epochs: int | str
-    gate_rate: float
-    l1_lambda: float
+    l1_lambda: float = 1e-3
+    epochs: int | str = "auto"
+    gate_rate: float = 0.02
+    fit_steps: int = 1000
+    max_rows: int = 20_000
 
     usual_epochs: ClassVar[int] = 100
     #: Whether the gates of the best epoch on held-out rows count, not those of the last: on few
     #: rows gates come to follow noise in the end.
     best_epoch: ClassVar[bool] = True
+    #: Rules of the parameters that a subclass adds.
+    rules: ClassVar[Mapping[str, Rule]] = {}
+
+    def __post_init__(self) -> None:
+        whole_number(self, "epochs", "fit_steps", "max_rows")
+        require(
+            self,
+            l1_lambda=number(least=0),
+            epochs=whole(1, also=("auto",)),
+            gate_rate=number(above=0),
+            fit_steps=whole(1),
+            max_rows=whole(50),
+            **self.rules,
+        )
 
     def make_gates(self, n: int, owners: torch.Tensor, partners: torch.Tensor) -> Gates:
-        """The gates of n columns."""
-        raise NotImplementedError
+        """The gates of n columns; see `Gates`."""
+        raise TypeError(f"{type(self).__name__} must define make_gates(n, owners, partners)")
 
-    def pricing(
-        self, task: SelectionTask
-    ) -> tuple[Callable[[Gates], torch.Tensor], Callable[[Gates], None] | None]:
-        """What gates add to the loss, and what is called with them after each step, if anything."""
+    def pricing(self, task: SelectionTask) -> Pricing:
+        """``l1_lambda`` for each open gate."""
         return (lambda gates: self.l1_lambda * gates.n_open()), None
 
     def rankings(self, task: SelectionTask) -> Mapping[str, Ranking]:
@@ -60,24 +92,13 @@ class SparseGates(EmbeddedSelector):
         student.train(epochs, price, each=each, look=True)
         # Gates are cut at 0 and 1; what they are made of still tells columns there apart.
         weight = (student.best_weight if self.best_epoch else student.gates.weight).tolist()
+        kept = set(task.keep)
         order = ordered(dict(zip(student.active, weight, strict=True)), student.active)
-        keep = [c for c in order if c in set(task.keep)]
-        order = [*keep, *(c for c in order if c not in set(task.keep))]
+        order.sort(key=lambda column: column not in kept)
         return {**self.lattices(task, order), "gates": order}
 
-    def _check(self, **rules: Any) -> None:
-        whole_number(self, "epochs", "fit_steps", "max_rows")
-        require(
-            self,
-            l1_lambda=number(least=0),
-            epochs=whole(1, also=("auto",)),
-            gate_rate=number(above=0),
-            fit_steps=whole(1),
-            max_rows=whole(50),
-            **rules,
-        )
 
-
+@dataclass(eq=False, kw_only=True)
 class SigmoidL1(SparseGates):
     """A sigmoid mask with an L1 penalty, cut to the budget by rank, and the student fitted anew.
 
@@ -90,42 +111,20 @@ class SigmoidL1(SparseGates):
     ----------
     factor_temperature : float, default=1.0
         Slope of the mask; the smaller, the quicker its values part.
-    l1_lambda : float, default=1e-3
-        Price of an open gate, beside the mean loss of a row.
-    epochs : int or "auto", default="auto"
-        "auto" is 60, and more on tables of few rows.
-    gate_rate : float, default=0.02
-        Learning rate of the mask (Adam).
-    fit_steps : int, default=1000
-        Most gradient steps of the students that sizes are compared by.
-    max_rows : int, default=20000
-        Most training rows that are looked at.
+    l1_lambda, epochs, gate_rate, fit_steps, max_rows
+        As in `SparseGates`; "auto" is 60 epochs.
     """
 
-    usual_epochs = 60
+    factor_temperature: float = 1.0
 
-    def __init__(
-        self,
-        *,
-        factor_temperature: float = 1.0,
-        l1_lambda: float = 1e-3,
-        epochs: int | str = "auto",
-        gate_rate: float = 0.02,
-        fit_steps: int = 1000,
-        max_rows: int = 20_000,
-    ) -> None:
-        self.factor_temperature = factor_temperature
-        self.l1_lambda = l1_lambda
-        self.epochs = epochs
-        self.gate_rate = gate_rate
-        self.fit_steps = fit_steps
-        self.max_rows = max_rows
-        self._check(factor_temperature=number(above=0))
+    usual_epochs = 60
+    rules: ClassVar[Mapping[str, Rule]] = {"factor_temperature": number(above=0)}
 
     def make_gates(self, n: int, owners: torch.Tensor, partners: torch.Tensor) -> Gates:
         return SigmoidGates(n, owners, partners, temperature=self.factor_temperature)
 
 
+@dataclass(eq=False, kw_only=True)
 class HardConcrete(SparseGates):
     """Random gates that close fully, with a Lagrange multiplier that drives them to the budget.
 
@@ -139,43 +138,29 @@ class HardConcrete(SparseGates):
     ----------
     factor_temperature : float, default=2/3
         Of the concrete distribution; the smaller, the nearer gates are to 0 or 1.
-    l1_lambda : float, default=1e-3
-        The multiplier's first value: the price of an open gate.
     multiplier_rate : float, default=0.01
         What the multiplier grows by in a step in which every gate is open.
+    l1_lambda : float, default=1e-3
+        The multiplier's first value.
     epochs, gate_rate, fit_steps, max_rows
-        As in `SigmoidL1`; "auto" is 100 epochs.
+        As in `SparseGates`; "auto" is 100 epochs.
     """
+
+    factor_temperature: float = 2 / 3
+    multiplier_rate: float = 0.01
 
     # Before the last epoch too many gates are open.
     best_epoch = False
-
-    def __init__(
-        self,
-        *,
-        factor_temperature: float = 2 / 3,
-        l1_lambda: float = 1e-3,
-        multiplier_rate: float = 0.01,
-        epochs: int | str = "auto",
-        gate_rate: float = 0.02,
-        fit_steps: int = 1000,
-        max_rows: int = 20_000,
-    ) -> None:
-        self.factor_temperature = factor_temperature
-        self.l1_lambda = l1_lambda
-        self.multiplier_rate = multiplier_rate
-        self.epochs = epochs
-        self.gate_rate = gate_rate
-        self.fit_steps = fit_steps
-        self.max_rows = max_rows
-        self._check(factor_temperature=number(above=0), multiplier_rate=number(least=0))
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "factor_temperature": number(above=0),
+        "multiplier_rate": number(least=0),
+    }
 
     def make_gates(self, n: int, owners: torch.Tensor, partners: torch.Tensor) -> Gates:
         return HardConcreteGates(n, owners, partners, temperature=self.factor_temperature)
 
-    def pricing(
-        self, task: SelectionTask
-    ) -> tuple[Callable[[Gates], torch.Tensor], Callable[[Gates], None] | None]:
+    def pricing(self, task: SelectionTask) -> Pricing:
+        """The multiplier for each open gate; it follows their number after each step."""
         n = len(task.candidates)
         multiplier = self.l1_lambda
 
@@ -188,6 +173,7 @@ class HardConcrete(SparseGates):
         return (lambda gates: multiplier * gates.n_open()), each
 
 
+@dataclass(eq=False, kw_only=True)
 class StochasticGatesSelector(SparseGates):
     """Gates with normal noise, and a price on the probability that they are open.
 
@@ -201,31 +187,17 @@ class StochasticGatesSelector(SparseGates):
     l1_lambda : float, default=0.1
         Price of all gates together.
     epochs, gate_rate, fit_steps, max_rows
-        As in `SigmoidL1`; "auto" is 100 epochs.
+        As in `SparseGates`; "auto" is 100 epochs.
     """
 
-    def __init__(
-        self,
-        *,
-        sigma: float = 0.5,
-        l1_lambda: float = 0.1,
-        epochs: int | str = "auto",
-        gate_rate: float = 0.02,
-        fit_steps: int = 1000,
-        max_rows: int = 20_000,
-    ) -> None:
-        self.sigma = sigma
-        self.l1_lambda = l1_lambda
-        self.epochs = epochs
-        self.gate_rate = gate_rate
-        self.fit_steps = fit_steps
-        self.max_rows = max_rows
-        self._check(sigma=number(above=0))
+    sigma: float = 0.5
+    l1_lambda: float = 0.1
+
+    rules: ClassVar[Mapping[str, Rule]] = {"sigma": number(above=0)}
 
     def make_gates(self, n: int, owners: torch.Tensor, partners: torch.Tensor) -> Gates:
         return StochasticGates(n, owners, partners, sigma=self.sigma)
 
-    def pricing(
-        self, task: SelectionTask
-    ) -> tuple[Callable[[Gates], torch.Tensor], Callable[[Gates], None] | None]:
+    def pricing(self, task: SelectionTask) -> Pricing:
+        """``l1_lambda`` for the share of open gates."""
         return (lambda gates: self.l1_lambda * gates.n_open() / len(gates.weight)), None
