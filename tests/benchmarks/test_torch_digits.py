@@ -1,4 +1,7 @@
-"""Digits, a fifth of them held out: how good a convolutional teacher is, and what it teaches."""
+"""Digits, a fifth of them held out: how good a convolutional teacher is, and what it teaches.
+
+KD_BENCH_SEEDS are the seeds; KD_BENCH_RECIPE ("auto") may be the quicker "fast".
+"""
 
 import os
 
@@ -9,6 +12,7 @@ from sklearn.datasets import load_digits
 import kdcore
 
 SEEDS = [int(seed) for seed in os.environ.get("KD_BENCH_SEEDS", "0,1,2,3,4").split(",")]
+RECIPE = os.environ.get("KD_BENCH_RECIPE", "auto")
 
 
 def test_a_perceptron_learns_from_a_convolutional_teacher(show):
@@ -18,7 +22,7 @@ def test_a_perceptron_learns_from_a_convolutional_teacher(show):
     for seed in SEEDS:
         result = kdcore.distill(
             table, target="target", teacher="pytorch_cnn", student="pytorch_mlp",
-            test_size=0.2, random_state=seed, n_jobs=1,
+            recipe=RECIPE, test_size=0.2, random_state=seed, n_jobs=1,
         ).report.to_dict()  # fmt: skip
         teacher, plain, student = (
             result[key]["metrics"] for key in ("teacher", "plain", "student")
