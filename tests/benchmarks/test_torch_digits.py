@@ -1,4 +1,8 @@
-"""Digits, a fifth of them held out: how good a convolutional teacher is, and what it teaches."""
+"""Digits, a fifth of them held out: how good a convolutional teacher is, and what it teaches.
+
+KD_BENCH_SEEDS are the seeds; KD_BENCH_RECIPE ("auto") may be the quicker "fast". The walkthrough is
+that of docs/how-to/distill-networks.md.
+"""
 
 import os
 
@@ -9,16 +13,28 @@ from sklearn.datasets import load_digits
 import kdcore
 
 SEEDS = [int(seed) for seed in os.environ.get("KD_BENCH_SEEDS", "0,1,2,3,4").split(",")]
+SETTINGS = {
+    "default": {"recipe": os.environ.get("KD_BENCH_RECIPE", "auto")},
+    "walkthrough": {
+        "recipe": "plain",
+        "teacher_params": {"max_iter": 460, "batch_size": 64, "learning_rate_init": 0.001},
+        "temperature": 2.0,
+        "alpha": 0.7,
+        "folds": 2,
+    },
+}
 
 
-def test_a_perceptron_learns_from_a_convolutional_teacher(show):
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_perceptron_learns_from_a_convolutional_teacher(show, setting):
     table = load_digits(as_frame=True).frame
-    show(f"\n{'seed':>6}{'teacher':>10}{'plain':>18}{'distilled':>20}   (accuracy, log loss)")
+    show(f"\n{setting}\n{'seed':>6}{'teacher':>10}{'plain':>18}{'distilled':>20}"
+         "   (accuracy, log loss)")  # fmt: skip
     seen = []
     for seed in SEEDS:
         result = kdcore.distill(
             table, target="target", teacher="pytorch_cnn", student="pytorch_mlp",
-            test_size=0.2, random_state=seed, n_jobs=1,
+            test_size=0.2, random_state=seed, n_jobs=1, **SETTINGS[setting],
         ).report.to_dict()  # fmt: skip
         teacher, plain, student = (
             result[key]["metrics"] for key in ("teacher", "plain", "student")
@@ -33,5 +49,7 @@ def test_a_perceptron_learns_from_a_convolutional_teacher(show):
     if len(SEEDS) < 5:
         pytest.skip("means are judged over five seeds")
     assert teacher >= 0.985
-    assert loss < plain_loss
     assert right > 0.975
+    if setting == "default":
+        # Soft labels of few rows alone, as in the walkthrough, do not lower the loss.
+        assert loss < plain_loss
