@@ -108,7 +108,8 @@ def select_columns(
     A part of the training rows is held out. Where the teacher can be fitted anew, one that has not
     seen them gives its opinion. Columns are ranked, and the student is fitted to labels at sizes
     from the budget downwards; the smallest set wins whose loss on the held-out rows is next to the
-    lowest. On small tables that is done for several parts: their rankings are averaged, and so are the losses.
+    lowest. On small tables that is done for several parts: their rankings are averaged, and so are
+    the losses.
 
     Parameters
     ----------
@@ -250,8 +251,8 @@ def _chosen(
 ) -> tuple[int, list[dict[str, Any]]]:
     """The set that wins, the smallest of those that are good enough, and the whole curve.
 
-    Noise that a student can ignore costs next to nothing, so the lowest loss alone would be a matter
-    of chance: a tree that splits on three of twenty columns has the very loss of these three.
+    Noise that a student can ignore costs next to nothing, so the lowest loss alone would be a
+    matter of chance: a tree that splits on three of twenty columns has the loss of these three.
     """
     loss = [float(weight @ own) for _, _, own in trials]
     least = int(np.argmin(loss))

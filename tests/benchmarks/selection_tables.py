@@ -110,8 +110,8 @@ def _collinear(X: pd.DataFrame) -> list[str]:
 def _interactions(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
     """Ten of 500 columns matter: a pair by the sign of its product, a modulated sine, and others.
 
-    3,600 rows are learned from. A boosted teacher (100 trees) has an accuracy of 0.72 on all columns
-    and 0.88 on the ten, and all ten are seen in its splits; a linear model of the ten has 0.66.
+    3,600 rows are learned from. A boosted teacher (100 trees) has an accuracy of 0.72 on all
+    columns and 0.88 on the ten, which its splits show; a linear model of the ten has 0.66.
     """
     rng = np.random.default_rng(100)
     X = rng.normal(size=(6000, 500)).astype(np.float32)
