@@ -427,7 +427,7 @@ class TestSize:
         weight, own = np.full(50, 0.02), np.random.default_rng(0).uniform(0.2, 0.6, 50)
         trials = [("x", ["c"] * size, own + rounding) for size, rounding in ((20, 0), (3, 1e-16))]
         assert _chosen(trials, weight, 0.0)[0] == 1
-        lucky = [("x", ["c"] * size, own * (1 + more)) for size, more in ((20, 0), (3, 0.003))]
+        lucky = [("x", ["c"] * size, own * (1 + more)) for size, more in ((20, 0), (3, 0.001))]
         assert _chosen(lucky, weight, 0.0)[0] == 0
         assert _chosen(lucky, weight, ColumnWishes().tolerance)[0] == 1
         needed = [("x", ["c"] * size, own * (1 + more)) for size, more in ((20, 0), (3, 0.01))]

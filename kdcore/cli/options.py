@@ -275,7 +275,7 @@ _within_a_budget = _all(
     click.option("--max-cost", type=float, help="Most that all columns may cost together."),
     click.option(
         "--tolerance",
-        default="0.005",
+        default="0.002",
         show_default=True,
         metavar="SHARE|one_se",
         callback=_tolerance,
