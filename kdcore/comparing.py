@@ -58,7 +58,7 @@ def compare(
     drop: Sequence[str] = (),
     costs: Mapping[str, float] | None = None,
     max_cost: float | None = None,
-    tolerance: float | str = 0.0,
+    tolerance: float | str = 0.002,
     relabel: str = "auto",
     sample_weight: str | None = None,
     random_state: int = 0,

@@ -56,7 +56,7 @@ class Distillation(RawTables, BaseEstimator):
         drop: Sequence[str] | None = None,
         costs: Mapping[str, float] | None = None,
         max_cost: float | None = None,
-        tolerance: float | str = 0.0,
+        tolerance: float | str = 0.002,
         relabel: str = "auto",
         stability: int = 0,
         split: str = "random",

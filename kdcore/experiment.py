@@ -66,7 +66,7 @@ def distill(
     drop: Sequence[str] = (),
     costs: Mapping[str, float] | None = None,
     max_cost: float | None = None,
-    tolerance: float | str = 0.0,
+    tolerance: float | str = 0.002,
     relabel: str = "auto",
     stability: int = 0,
     time_limit: float | None = None,
@@ -145,9 +145,9 @@ def distill(
     costs : mapping of str to float, optional
         What columns cost, 1 unless given; with ``max_cost``, the most that they cost together.
     max_cost : float, optional
-    tolerance : float or "one_se", default=0.0
+    tolerance : float or "one_se", default=0.002
         Fewer columns are taken for so much more loss on held-out training rows, relatively; or
-        where the loss is not larger by more than a standard error.
+        where the loss is not larger by more than a standard error. 0 takes the lowest loss.
     relabel : {"auto", "always", "never"}, default="auto"
         Once columns are chosen, the teacher is fitted anew on them alone and labels the rows again,
         out of fold; ``"auto"`` uses these labels where the student does better with them on

@@ -89,7 +89,7 @@ class FactorSelector(SelectorMixin, RawTables, BaseEstimator):
         drop: Sequence[str] | None = None,
         costs: Mapping[str, float] | None = None,
         max_cost: float | None = None,
-        tolerance: float | str = 0.0,
+        tolerance: float | str = 0.002,
         random_state: int | None = 0,
         n_jobs: int | None = None,
     ) -> None:

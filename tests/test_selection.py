@@ -419,6 +419,20 @@ class TestSize:
         noisy = [(n, c, own + rng.normal(0, 2.0, 100) * (len(c) != 9)) for n, c, own in trials]
         assert _chosen(noisy, weight, "one_se")[0] > 0
 
+    def test_noise_that_the_student_ignores_does_not_fill_the_budget(self):
+        """A tree of 100,000 rows never split on noise, so that all sizes had its very loss.
+
+        The largest was tried first, and 17 columns of noise were kept beside the 3 that mattered.
+        """
+        weight, own = np.full(50, 0.02), np.random.default_rng(0).uniform(0.2, 0.6, 50)
+        trials = [("x", ["c"] * size, own + rounding) for size, rounding in ((20, 0), (3, 1e-16))]
+        assert _chosen(trials, weight, 0.0)[0] == 1
+        lucky = [("x", ["c"] * size, own * (1 + more)) for size, more in ((20, 0), (3, 0.001))]
+        assert _chosen(lucky, weight, 0.0)[0] == 0
+        assert _chosen(lucky, weight, ColumnWishes().tolerance)[0] == 1
+        needed = [("x", ["c"] * size, own * (1 + more)) for size, more in ((20, 0), (3, 0.01))]
+        assert _chosen(needed, weight, ColumnWishes().tolerance)[0] == 0
+
     @given(st.dictionaries(st.text(), st.floats(-1e6, 1e6), min_size=1))
     def test_shares_are_a_distribution(self, scores):
         found = shares(scores)

@@ -94,7 +94,7 @@ _within_a_budget = together(
     click.option("--max-cost", type=float, help="Most that all columns may cost together."),
     click.option(
         "--tolerance",
-        default="0",
+        default="0.002",
         show_default=True,
         metavar="SHARE|one_se",
         callback=_tolerance,

@@ -91,9 +91,10 @@ class ColumnWishes:
         What a column costs; 1 unless given.
     max_cost : float, optional
         Most that all columns may cost together; needs ``costs``.
-    tolerance : float or "one_se", default=0.0
+    tolerance : float or "one_se", default=0.002
         The smallest size is taken whose validation loss is at most so much, relatively, above the
         lowest; ``"one_se"`` takes the smallest that is not worse by more than one standard error.
+        0 takes the lowest loss, and of equal ones the smallest size.
     relabel : {"auto", "always", "never"}, default="auto"
         Whether the teacher is fitted anew on the chosen columns and its labels used: where they are
         better on held-out training rows, in any case, or not.
@@ -112,7 +113,7 @@ class ColumnWishes:
     drop: Sequence[str] = ()
     costs: Mapping[str, float] | None = None
     max_cost: float | None = None
-    tolerance: float | str = 0.0
+    tolerance: float | str = 0.002
     relabel: str = "auto"
     stability: int = 0
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Selection", "select_columns"]
 
+#: Losses that differ by so little, relatively, are equal but for rounding.
+_EQUAL = 1e-9
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -104,8 +107,9 @@ def select_columns(
 
     A part of the training rows is held out. Where the teacher can be fitted anew, one that has not
     seen them gives its opinion. Columns are ranked, and the student is fitted to labels at sizes
-    from the budget downwards; the set with the smallest loss on the held-out rows wins. On small
-    tables that is done for several parts: their rankings are averaged, and so are the losses.
+    from the budget downwards; the smallest set wins whose loss on the held-out rows is next to the
+    lowest. On small tables that is done for several parts: their rankings are averaged, and so are
+    the losses.
 
     Parameters
     ----------
@@ -245,7 +249,11 @@ def _candidates(
 def _chosen(
     trials: list[tuple[str, list[str], np.ndarray]], weight: np.ndarray, tolerance: float | str
 ) -> tuple[int, list[dict[str, Any]]]:
-    """The set that wins, and the whole curve."""
+    """The set that wins, the smallest of those that are good enough, and the whole curve.
+
+    Noise that a student can ignore costs next to nothing, so the lowest loss alone would be a
+    matter of chance: a tree that splits on three of twenty columns has the loss of these three.
+    """
     loss = [float(weight @ own) for _, _, own in trials]
     least = int(np.argmin(loss))
     errors = [paired_gain(own, trials[least][2], weight)[1] for _, _, own in trials]
@@ -253,10 +261,10 @@ def _chosen(
     def fine(i: int) -> bool:
         if tolerance == "one_se":
             return loss[i] - loss[least] <= errors[i]
-        return loss[i] <= loss[least] * (1 + float(tolerance))
+        return loss[i] <= loss[least] * (1 + max(float(tolerance), _EQUAL))
 
     good = [i for i in range(len(trials)) if fine(i)]
-    best = min(good, key=lambda i: (len(trials[i][1]), loss[i])) if tolerance else least
+    best = min(good, key=lambda i: (len(trials[i][1]), loss[i]))
     path = [
         {
             "n_columns": len(columns),

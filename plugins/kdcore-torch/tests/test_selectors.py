@@ -93,7 +93,7 @@ class TestChoice:
         )
         told = result.report.selection
         assert told["selector"] == "budgeted_elimination"
-        assert {p["ranking"] for p in told["path"]} <= {"prior", "path"}
+        assert {p["ranking"] for p in told["path"]} <= {"prior", "mrmr", "path"}
         assert max(p["n_columns"] for p in told["path"]) == 4
         assert result.student.selection_path_ == told["path"]
         read = result.student.get_selected_features()
@@ -271,7 +271,7 @@ class TestPixels:
             max_features=0.2,
             selector=BudgetedElimination(**QUICK),
         )
-        assert {"lattice", "path", "prior"} >= {
+        assert {"lattice", "mrmr", "path", "prior"} >= {
             p["ranking"] for p in result.student.selection_path_
         }
         read = result.student.get_selected_features()

@@ -10,6 +10,7 @@ import numpy as np
 
 from kdcore.parameters import number, one_of, require, whole
 from kdcore.selection.filters import ordered
+from kdcore.selection.redundancy import mrmr_order
 from kdcore.selection.task import shares, sizes
 from kdcore_torch.gated import GatedStudent, Pace
 from kdcore_torch.gates import SigmoidGates
@@ -37,8 +38,8 @@ class BudgetedElimination(EmbeddedSelector):
     never cut at a threshold. After a warm-up on all columns, each round trains further, scores each
     column by the teacher's opinion, by what the student misses without it on held-out rows, and by
     its gate, and deletes the worst, first layer and data included. Sizes at and below
-    the budget are compared on held-out rows along two rankings, this path and the teacher's
-    opinion; for pictures regular lattices of pixels compete too.
+    the budget are compared on held-out rows along three rankings, this path, the teacher's
+    opinion and mRMR; for pictures regular lattices of pixels compete too.
 
     It joins recursive elimination (Guyon et al. 2002) with learned gates (Louizos et al. 2018;
     Yamada et al. 2020) and the teacher's importances.
@@ -102,12 +103,17 @@ class BudgetedElimination(EmbeddedSelector):
         )
 
     def rankings(self, task: SelectionTask) -> Mapping[str, Ranking]:
-        """The teacher's opinion, lattices of pixels if any, and the path of elimination."""
+        """The teacher's opinion, mRMR, lattices of pixels if any, and the path of elimination.
+
+        mRMR costs next to nothing. Where most columns carry signal and say the same, as pixels do,
+        the trees' opinion leads the path as well, and both hold columns that repeat each other.
+        """
         prior = ordered(task.prior(), task.candidates)
         path = self._path(task)
         if self._is_fast(task):
             return {"path": path}
-        return {"prior": prior, **self.lattices(task, path), "path": path}
+        lattices = self.lattices(task, path)
+        return {"prior": prior, "mrmr": mrmr_order(task), **lattices, "path": path}
 
     def losses(self, task: SelectionTask, columns: list[str]) -> np.ndarray:
         """Loss (m,) on held-out rows: seen on the path in fast mode, else of a fresh student."""
