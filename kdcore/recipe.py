@@ -11,7 +11,7 @@ from kdcore.errors import ParameterError
 if TYPE_CHECKING:
     from kdcore.resolve import Resolved
 
-__all__ = ["MODES", "Recipe", "default_recipe", "plain_recipe", "rivals"]
+__all__ = ["MODES", "MOST_BINNED", "Recipe", "default_recipe", "plain_recipe", "rivals"]
 
 #: What ``recipe=`` can be.
 MODES = ("auto", "fast", "plain")
@@ -104,7 +104,7 @@ def default_recipe(
         calibrate=mode != "plain",
         correction=correction,
     )
-    if own is not None and "encoder" not in student.given and n_columns <= _MOST_BINNED:
+    if own is not None and "encoder" not in student.given and n_columns <= MOST_BINNED:
         recipe = replace(recipe, encoder=own.encoder)
     if own is not None and can_be_asked and not unlabeled and n_rows < _ENOUGH_ROWS:
         most = _ENOUGH_ROWS // max(n_rows, 1)
@@ -182,7 +182,8 @@ def split_augment(augment: Any) -> tuple[Any, int]:
 _DEFAULT_ROWS = 10
 #: Most synthetic rows that are made unasked, and real ones beyond which these would be the fewer.
 _ENOUGH_ROWS = 60_000
-_MOST_BINNED = 100
+#: With more columns an encoder of bins would make thousands of them.
+MOST_BINNED = 100
 
 
 def _free(params: Mapping[str, Any], student: Resolved) -> dict[str, Any]:

@@ -11,8 +11,10 @@ import numpy as np
 from kdcore.chooser import Choice, choose
 from kdcore.evaluation import paired_gain, row_losses
 from kdcore.nested import can_be_nested, nested_count, parts_of
-from kdcore.recipe import rivals
+from kdcore.recipe import MOST_BINNED, rivals
+from kdcore.recipe_fit import fit_student
 from kdcore.row_limit import MOST_CELLS
+from kdcore.tuning import held_losses
 
 if TYPE_CHECKING:
     from kdcore.recipe import Recipe
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
     from kdcore.resolve import Resolved
     from kdcore.wishes import Wishes
 
-__all__ = ["ahead_of_teacher", "chosen_recipe", "why_moved"]
+__all__ = ["ahead_of_teacher", "chosen_recipe", "harmed_by_rows", "why_moved"]
 
 #: Below so many rows only the largest differences can be told.
 _FEW_ROWS = 2000
 #: Standard errors by which a student must be ahead of its teacher to be left alone.
 _CLEAR = 2.0
+#: Synthetic rows for each training row that are enough to see whether they do harm.
+_TRIED_ROWS = 2
 #: Encoded cells that are enough to see whether soft labels do harm.
 _BRAKE_CELLS = MOST_CELLS // 4
 
@@ -47,7 +51,8 @@ def chosen_recipe(
     ordinary part of the rows is left; the labels of its rows tell a little of those held out. That
     flatters the teacher, so it only serves as a brake: labels alone against soft labels,
     without synthetic rows, since the teacher that would label these has seen all rows. In-sample
-    labels know the held-out rows in full, and nothing is compared.
+    labels know the held-out rows in full, and nothing is compared. On wide tables, where students
+    keep their own encoders, the brake asks whether synthetic rows do harm as well.
     """
     run, train = lesson.run, lesson.data.train
     # Who sets the teacher's share or the loss by hand wants to see what these do.
@@ -78,7 +83,13 @@ def chosen_recipe(
     # Of few rows each judges once, or chance would decide.
     parts = [part] if nested_count(lesson.data) == 1 else parts_of(lesson, part.random_state)
     choice = choose(student, parts, [soft, *alone], params, most_cells=_BRAKE_CELLS)
-    return choice if choice.moved else ahead_of_teacher(choice, lesson, parts, recipe, alone)
+    if choice.moved:
+        return choice
+    choice = ahead_of_teacher(choice, lesson, parts, recipe, alone)
+    wide = len(train.names) > MOST_BINNED
+    if choice.moved or not (wide and recipe.augment) or wishes.augment is not None:
+        return choice
+    return harmed_by_rows(student, choice, parts, recipe, params)
 
 
 def ahead_of_teacher(
@@ -112,6 +123,38 @@ def ahead_of_teacher(
         reason=f"on held-out training rows the student of labels alone is ahead of the teacher (a "
         f"loss of {weight @ losses[best]:.4g} against {weight @ teacher:.4g}), which has nothing "
         "to teach it; labels alone were used.",
+    )
+
+
+def harmed_by_rows(
+    student: Resolved,
+    choice: Choice,
+    parts: list[Lesson],
+    recipe: Recipe,
+    params: Mapping[str, Mapping[str, Any]],
+) -> Choice:
+    """The default without synthetic rows, where a few of them do harm; else the default.
+
+    A linear student of pictures cannot follow its teacher over made ones, and loses what it knew of
+    real ones; a network gains by them. The teacher that labels them has seen the held-out rows,
+    so whoever is behind all the same is behind.
+    """
+    weight = np.concatenate([part.data.held.weight for part in parts])
+    weight = weight / weight.sum()
+    some = replace(recipe, augment=min(recipe.augment, _TRIED_ROWS))
+    own = params[str(recipe.encoder)]
+    models = [fit_student(student, part, some, own, most_cells=_BRAKE_CELLS) for part in parts]
+    losses = [held_losses(model, part) for model, part in zip(models, parts, strict=True)]
+    told, without = np.concatenate(losses), choice.losses[0]
+    gain, error = paired_gain(told, without, weight)
+    if gain <= _CLEAR * error:
+        return choice
+    return replace(
+        choice,
+        recipe=replace(recipe, name="no synthetic rows", augment=0, params={}),
+        moved=True,
+        reason=f"on held-out training rows synthetic rows did harm (a loss of {weight @ told:.4g}, "
+        f"and {weight @ without:.4g} without any), so none were used.",
     )
 
 

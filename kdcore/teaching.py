@@ -175,7 +175,15 @@ def teach(
     if part is not None:
         step("validate", 0, 1)
         choice = chosen_recipe(
-            student, lesson, part, recipe, params, wishes, nested, clock.seconds["fit"], notes
+            student,
+            lesson,
+            part,
+            recipe,
+            params,
+            wishes,
+            nested,
+            clock.seconds["fit"],
+            notes,
         )
     clock.lap("validate")
     if choice.moved:

@@ -22,8 +22,8 @@ from kdcore.calibration import Calibration, fit_temperature
 from kdcore.chooser import Choice, choose
 from kdcore.errors import SpecError
 from kdcore.nested import can_be_nested, nested_lessons, part_of
-from kdcore.recipe import Recipe, plain_recipe
-from kdcore.recipe_choice import ahead_of_teacher
+from kdcore.recipe import MOST_BINNED, Recipe, plain_recipe
+from kdcore.recipe_choice import ahead_of_teacher, harmed_by_rows
 from kdcore.recipe_fit import Lesson
 from kdcore.resolve import Resolved
 from kdcore.sources import resolve_source
@@ -278,6 +278,41 @@ class TestChoosing:
         assert choice.recipe is (alone if left_alone else base)
         assert choice.moved == left_alone
         assert ("ahead of the teacher" in choice.reason) == left_alone
+
+    @pytest.mark.parametrize("loss", [0.01, 3.0])
+    def test_synthetic_rows_that_do_harm_are_left_out(self, loss):
+        """Made pictures spoilt a linear student that soft labels of real ones did not."""
+        lesson = lesson_of(GaussianNB(), table(600).drop(columns="city"))
+        part = part_of(lesson, 0)
+        without = np.full(len(part.data.held), loss)
+        base = Recipe(name="default", augment=10)
+        choice = Choice(base, [{"name": "soft labels"}], losses=[without])
+        student = Resolved("softmax", SoftmaxStudent())
+        found = harmed_by_rows(student, choice, [part], base, {"None": {}})
+        assert found.moved == (loss < 1)
+        assert found.recipe.augment == (0 if found.moved else 10)
+        assert ("did harm" in found.reason) == found.moved
+
+    def test_wide_tables_are_asked_whether_synthetic_rows_do_harm(self):
+        """A mixture of few columns among many: made rows blur what a line can tell of it."""
+        rng = np.random.default_rng(0)
+        data = pd.DataFrame(rng.normal(size=(300, MOST_BINNED + 1))).rename(columns="c{}".format)
+        data["label"] = np.where(data["c0"] + data["c1"] > 0, "yes", "no")
+        asked = []
+
+        class Asking(SoftmaxStudent):
+            def fit_encoded(self, Z, targets, loss):
+                asked.append(len(Z))
+                super().fit_encoded(Z, targets, loss)
+
+        spec = StudentRecipe(augment=4)
+        student = Resolved("asking", Asking(), recipe=spec)
+        lesson = lesson_of(GaussianNB(), data)
+        teach(student, lesson, Wishes(mode="fast"), random_state=0)
+        n = len(lesson.data.train)
+        # All rows with four times as many, and each part with twice as many.
+        assert n * 5 in asked
+        assert any(abs(size - 0.8 * n * 3) < 5 for size in asked)
 
     def test_fast_never_fits_more_teachers_than_the_labels_need(self):
         COUNTS.clear()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kdcore.errors import ParameterError
+from kdcore.recipe import MOST_BINNED
 
 if TYPE_CHECKING:
     from kdcore.resolve import Resolved
@@ -16,8 +17,6 @@ __all__ = ["Range", "Setting", "Space", "parse_range"]
 
 #: Ranges whose ends are so many times apart are searched on a logarithmic scale.
 _WIDE = 50
-#: With more columns an encoder of bins would make thousands of them.
-_MOST_BINNED = 100
 _TEMPERATURES = (1.0, 2.0, 4.0)
 _RANGE = re.compile(r"\s*([^.,]+(?:\.\d[^.,]*)?)\s*\.\.\s*(.+?)\s*\Z")
 
@@ -157,7 +156,7 @@ class Space:
         choices = [own]
         if recipe is not None and recipe.encoder is not None and "encoder" not in found.given:
             choices.append(recipe.encoder)
-        if len(choices) == 1 or columns > _MOST_BINNED:
+        if len(choices) == 1 or columns > MOST_BINNED:
             return own
         return trial.suggest_categorical(f"{prefix}encoder", choices)
 
