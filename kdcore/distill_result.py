@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdcore.candidates import describe_error
 from kdcore.files import atomic_path, prepare_folder
+from kdcore.notes import note
 from kdcore.saved_results import REPORT_NAME, RESULT_NAME
 
 if TYPE_CHECKING:
@@ -120,5 +121,5 @@ class DistillResult:
         except Exception as error:
             # What took hours to make is not lost for a page about it.
             self.report.report = None
-            self.report.notes.append(f"the report could not be made: {describe_error(error)}")
+            self.report.notes.append(note("no_report", error=describe_error(error)))
             return b""

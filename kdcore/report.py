@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kdcore.notes import made_of
+
 if TYPE_CHECKING:
     from kdcore.comparison import Comparison
 
@@ -54,10 +56,11 @@ class DistillReport:
         """Plain data for JSON, in the order of the documentation."""
         order = (
             "task classes rows split columns teacher plain plain_encoded student recipe selection "
-            "verdict latency_us size_bytes seconds parity seed notes bundle deploy report "
-            "origin pictures"
+            "verdict latency_us size_bytes seconds parity seed notes note_templates bundle deploy "
+            "report origin pictures"
         )
-        return {key: getattr(self, key) for key in order.split()}
+        told = {**vars(self), "note_templates": [made_of(text) for text in self.notes]}
+        return {key: told[key] for key in order.split()}
 
     def to_html(self, *, lang: str = "en") -> str:
         """The report as one page that stands alone; see `kdcore.webpage.report_page`."""
