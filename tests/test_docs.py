@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import json
 import re
 import shlex
 import subprocess
@@ -312,6 +313,25 @@ WALKS = {
     "how-to/search-settings.md": (3, "wine/student.kd"),
 }
 
+#: A new process for each page, but not for each of its commands: most of their time is imports.
+WALK = """
+import contextlib, io, json, sys, warnings
+from pathlib import Path
+from kdcore.__main__ import main
+
+code, steps = json.loads(sys.argv[1])
+with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    exec(compile(code, "the blocks in Python", "exec"), {"__name__": "__main__"})
+for step, file in steps:
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        result = main(step)
+    if result:
+        sys.exit(f"kd {' '.join(step)}: {result}")
+    if file:
+        Path(file).write_text(said.getvalue(), encoding="utf-8")
+"""
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WALKS)
@@ -328,16 +348,15 @@ def test_commands_of_a_page_run_as_they_are_typed(page: str, tmp_path: Path) -> 
     number, made = WALKS[page]
     assert len(lines) >= number
     parts = [line.partition(" > ") for line in lines]
-    steps = [(["-m", "kdcore", *shlex.split(line)[1:]], file) for line, _, file in parts]
-    if code := python_of(DOCS / page):
-        steps.insert(0, (["-W", "error", "-c", code], ""))
-    for step, file in steps:
-        done = subprocess.run(
-            [sys.executable, *step], cwd=tmp_path, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, f"{step}\n{done.stderr}"
-        if file:
-            (tmp_path / file.strip()).write_text(done.stdout, encoding="utf-8")
+    steps = [(shlex.split(line)[1:], file.strip()) for line, _, file in parts]
+    done = subprocess.run(
+        [sys.executable, "-c", WALK, json.dumps([python_of(DOCS / page), steps])],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
     assert (tmp_path / made).exists()
 
 
