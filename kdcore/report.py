@@ -231,6 +231,10 @@ def _number(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
+def _share(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.1%}"
+
+
 def _likeness(fidelity: dict[str, float | None] | None) -> str:
     if not fidelity:
         return ""
@@ -267,7 +271,8 @@ def comparison_rows(
     headings = ["", "teacher", "student"]
     headings += ["at most", "columns"] if budgets else []
     headings += [f"{label}: teacher", "plain", "distilled"]
-    headings += ["gap closed", "agrees", "1 row", "size", "deploy"]
+    classes = metric != "rmse"
+    headings += ["gap closed", "agrees" if classes else "R2 to t.", "1 row", "size", "deploy"]
     body = []
     for row in frame.to_dict("records"):
         if isinstance(row["error"], str):
@@ -281,7 +286,7 @@ def comparison_rows(
                 *(["-" if most is None else str(most), f"{row['columns']:.0f}"] if budgets else []),
                 *(_number(row[f"{metric}_{who}"]) for who in ("teacher", "plain", "student")),
                 "-" if gap is None or gap != gap else f"{gap:.0%}",
-                _number(row["fidelity"]),
+                _share(row["fidelity"]) if classes else _number(row["fidelity"]),
                 _time(row["latency_us"]),
                 _size(row["size_bytes"]),
                 row["choice"],

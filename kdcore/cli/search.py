@@ -51,7 +51,7 @@ def _pick(ctx: click.Context, param: click.Parameter, value: str) -> str | int:
     return int(value) if value.isdecimal() else value
 
 
-@click.command("search")
+@click.command("search", short_help="Search the settings of a student: score, latency, columns.")
 @click.argument("data", shell_complete=files)
 @data_options
 @teacher_options
