@@ -33,7 +33,7 @@ def intervals(
         low, high = mean_interval(row_losses(output, y, None), weight)
         return {
             "rmse": [float(np.sqrt(max(low, 0.0))), float(np.sqrt(high))],
-            "mae": list(mean_interval(np.abs(output - y), weight)),
+            "mae": _of_losses(np.abs(output - y), weight),
         }
     codes = np.searchsorted(classes, y)
     hard = np.zeros_like(output, dtype=float)
@@ -42,9 +42,15 @@ def intervals(
     right = output.argmax(axis=1) == codes
     return {
         "accuracy": list(share_interval(float(np.average(right, weights=weight)), _rows(weight))),
-        "log_loss": list(mean_interval(row_losses(output, y, classes), weight)),
-        "brier": list(mean_interval(brier, weight)),
+        "log_loss": _of_losses(row_losses(output, y, classes), weight),
+        "brier": _of_losses(brier, weight),
     }
+
+
+def _of_losses(values: np.ndarray, weight: np.ndarray) -> list[float]:
+    """95 % interval of a mean of values that are never below 0."""
+    low, high = mean_interval(values, weight)
+    return [max(low, 0.0), high]
 
 
 def mean_interval(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:

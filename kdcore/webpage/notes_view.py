@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kdcore.webpage.words import Words
+from kdcore.webpage.words import Words, said
 
 __all__ = ["notes_view"]
 
@@ -29,6 +29,9 @@ def _told(parts: Mapping[str, Any] | None, t: Words) -> str | None:
     values = {
         name: _told(value, t) if isinstance(value, Mapping) else value
         for name, value in parts["values"].items()
+    }
+    values |= {
+        name: said(t, "recipe", values[name]) for name in ("recipe", "base") if name in values
     }
     try:
         return t(f"note_{parts['template']}", **values)

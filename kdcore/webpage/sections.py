@@ -8,7 +8,7 @@ from typing import Any
 from kdcore.webpage import formats
 from kdcore.webpage.judged import calibration_view, classes_view, residuals_view, values_view
 from kdcore.webpage.told import columns_view, data_view, learning_view, origin_view, recipe_view
-from kdcore.webpage.words import Words
+from kdcore.webpage.words import Words, said
 
 __all__ = ["VERSIONS", "sections"]
 
@@ -102,7 +102,7 @@ def scores_view(report: Mapping[str, Any], t: Words) -> dict[str, Any]:
         "metrics": [t(m) for m in metrics],
         "alike": t("agrees" if likeness == "agreement" else "r2_to_teacher"),
         "rows": rows,
-        "labels": report["teacher"]["labels"],
+        "labels": said(t, "labels", report["teacher"]["labels"]),
     }
 
 
@@ -150,7 +150,7 @@ def segments_view(
         "overall": row(found["overall"], t("all_rows")),
         "n": formats.count(report["rows"]["test"]),
         "note": t(
-            "segments_note" if tables else "segments_none",
+            "segments_note" if tables else "segments_none" if found["tested"] else "segments_few",
             tested=formats.count(found["tested"]),
             fewest=found["fewest_rows"],
         ),

@@ -8,7 +8,7 @@ from typing import Any
 
 from kdcore.webpage import formats
 from kdcore.webpage.charts import Chart
-from kdcore.webpage.words import Words
+from kdcore.webpage.words import Words, said
 
 __all__ = ["columns_view", "data_view", "learning_view", "origin_view", "recipe_view"]
 
@@ -152,12 +152,13 @@ def recipe_view(report: Mapping[str, Any], t: Words) -> dict[str, Any]:
         if value is not None:
             shown = f"{value:.4g}" if isinstance(value, float) else str(value)
             shown = formats.count(value) if type(value) is int else shown
+            shown = said(t, "recipe", value) if key == "name" else shown
             rows.append((t(_RECIPE_WORDS.get(key, key)), shown))
     if recipe.get("params"):
         rows.append((t("params"), ", ".join(f"{k}={v}" for k, v in recipe["params"].items())))
     trials = [
         {
-            "name": trial["name"],
+            "name": said(t, "recipe", trial["name"]),
             "loss": formats.number(trial["loss"]),
             "gain": ""
             if "gain" not in trial
@@ -238,7 +239,9 @@ def origin_view(report: Mapping[str, Any], t: Words) -> dict[str, Any]:
         rows.append((t("created"), found["created"].replace("T", " ").replace("Z", " UTC")))
     if found.get("platform"):
         rows.append((t("platform"), found["platform"]))
-    seconds = ", ".join(f"{k} {formats.number(v, 2)}" for k, v in report["seconds"].items())
+    seconds = ", ".join(
+        f"{said(t, 'stage', k)} {formats.number(v, 2)}" for k, v in report["seconds"].items()
+    )
     rows.append((t("seconds"), seconds))
     versions = ", ".join(f"{k} {v}" for k, v in (found.get("versions") or {}).items())
     if versions:

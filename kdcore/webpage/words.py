@@ -9,7 +9,7 @@ from kdcore.errors import ParameterError, suggest
 from kdcore.notes import TEMPLATES
 from kdcore.webpage import notes_zh, words_en, words_zh
 
-__all__ = ["LANGUAGES", "WORDS", "Words", "translator"]
+__all__ = ["LANGUAGES", "WORDS", "Words", "said", "translator"]
 
 #: From a key, and the values of its gaps, to text.
 Words = Callable[..., str]
@@ -43,3 +43,11 @@ def translator(lang: str) -> Words:
         return found.replace(" %", "\u00a0%")
 
     return text
+
+
+def said(t: Words, kind: str, value: Any) -> str:
+    """A value such as the name of a recipe in the language of the page, where that has a word."""
+    try:
+        return t(f"{kind}_{value}")
+    except KeyError:
+        return str(value)
