@@ -86,7 +86,7 @@ def compiled_latency(teacher: Any, table: Any, *, size: int | None) -> tuple[Any
     Returns
     -------
     latency : dict or None
-        Microseconds ``single`` and ``batch_per_row``.
+        Microseconds ``single`` and ``batch_per_row``, and the ``bytes`` of its bundle.
     note : str
         Empty where there is a latency, or where the kind of teacher is never compiled.
     """
@@ -98,7 +98,7 @@ def compiled_latency(teacher: Any, table: Any, *, size: int | None) -> tuple[Any
         return None, note("compiled_too_large", size=size / 1e6, most=SIZE_LIMIT / 1e6)
     try:
         packed = compile_teacher(teacher, table.head(_ROWS))
-        return bundle_latency(packed.bundle, table), ""
+        return {**bundle_latency(packed.bundle, table), "bytes": len(packed.data)}, ""
     except BundleError as error:
         return None, note("compiled_differs", error=error)
     except KDError as error:

@@ -142,7 +142,13 @@ def _judged(
     clock.lap("bundle")
     ask = taught.student.predict if classes is None else taught.student.predict_proba
     own = model_latency(ask, held.X) if packed is None else bundle_latency(packed.bundle, held.X)
-    latency = {"teacher": run.latency, "student": own, "compiled_teacher": run.compiled}
+    compiled = dict(run.compiled or {})
+    sizes = {
+        "teacher": run.size,
+        "student": None if packed is None else len(packed.data),
+        "compiled_teacher": compiled.pop("bytes", None),
+    }
+    latency = {"teacher": run.latency, "student": own, "compiled_teacher": compiled or None}
     clock.lap("latency")
     chosen = outputs["student" if judged.choice == "distilled" else judged.choice]
     instead = compile_instead(run, held, chosen, own["single"], random_state=seed)
@@ -172,7 +178,7 @@ def _judged(
         recipe=recipe,
         verdict={**judged.to_dict(), "compile_teacher": bool(instead)},
         latency_us=latency,
-        size_bytes={"teacher": run.size, "student": None if packed is None else len(packed.data)},
+        size_bytes=sizes,
         seconds={**clock.seconds, "total": clock.total()},
         selection=taught.selection_dict(),
         parity=None if packed is None else packed.bundle.manifest["parity"],

@@ -95,7 +95,7 @@ def scores_view(report: Mapping[str, Any], t: Words) -> dict[str, Any]:
                     "cells": None,
                     "alike": "",
                     "time": formats.time(compiled["single"]),
-                    "size": "–",
+                    "size": formats.size(report["size_bytes"].get("compiled_teacher")),
                 }
             )
     return {

@@ -38,11 +38,12 @@ KEYS = {
 }
 
 MORE = {
-    "": "parity seed notes selection split deploy origin pictures",
+    "": "parity seed notes note_templates selection split deploy origin pictures",
     "teacher": "cached weights",
     "plain": "fidelity fit_seconds",
     "recipe": "name rows rows_quality calibration structure params trials label_correction",
     "verdict": "reason over_encoded compile_teacher",
+    "size_bytes": "compiled_teacher",
     "seconds": "read select relabel tune validate fit_plain evaluate bundle latency",
 }
 
