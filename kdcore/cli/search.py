@@ -171,7 +171,7 @@ def search_command(
         asked = {**asked_for(), "trial": result.chosen, "students": ",".join(student)}
         # The one that was picked has this name.
         del asked["student"]
-        tracker.log_distillation(result.distilled.report.to_dict(), asked)
+        tracker.log_search(result, asked)
     elif tracker is not None:
         result.notes.append("no trial was picked, so nothing was logged to MLflow.")
     if as_json:
