@@ -113,6 +113,7 @@ class DistillResult:
             self.report.size_bytes["student"] = len(self.packed.data)
         if self.preferred is not None:
             self.preferred = self.preferred.without_state()
+            self.report.size_bytes[self.report.verdict["choice"]] = len(self.preferred.data)
 
     def _page(self, path: Path) -> bytes:
         self.report.report = str(path)

@@ -139,20 +139,21 @@ def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
     headings = ["", "model", *(_HEADINGS[m] for m in metrics)]
     headings += ["agrees" if report.classes else "R2 to t.", "1 row", "size"]
     rows = []
-    for label, part, key in (
-        ("teacher", report.teacher, "teacher"),
-        ("plain", report.plain, None),
-        ("same encoding", report.plain_encoded, None),
-        ("distilled", report.student, "student"),
+    for label, key in (
+        ("teacher", "teacher"),
+        ("plain", "plain"),
+        ("same encoding", "plain_encoded"),
+        ("distilled", "student"),
     ):
+        part = getattr(report, key)
         if part is None:
             continue
         scores = part["metrics"] or {}
         row = [label, part["name"], *(_number(scores.get(m)) for m in metrics)]
         row.append(_likeness(part.get("fidelity")))
-        latency = report.latency_us.get(key) if key else None
+        latency, size = report.latency_us.get(key), report.size_bytes.get(key)
         row.append(_time(latency["single"]) if latency else "")
-        row.append(_size(report.size_bytes.get(key)) if key else "")
+        row.append("" if size is None else _size(size))
         rows.append(row)
     return headings, rows
 

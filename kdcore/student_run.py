@@ -143,15 +143,22 @@ def _judged(
     ask = taught.student.predict if classes is None else taught.student.predict_proba
     own = model_latency(ask, held.X) if packed is None else bundle_latency(packed.bundle, held.X)
     compiled = dict(run.compiled or {})
+    latency = {"teacher": run.latency, "student": own, "compiled_teacher": compiled or None}
+    latency |= {"plain": None, "plain_encoded": None}
     sizes = {
         "teacher": run.size,
         "student": None if packed is None else len(packed.data),
         "compiled_teacher": compiled.pop("bytes", None),
+        "plain": None,
+        "plain_encoded": None,
     }
-    latency = {"teacher": run.latency, "student": own, "compiled_teacher": compiled or None}
+    chosen = "student" if judged.choice == "distilled" else judged.choice
+    if preferred is not None:
+        latency[chosen] = bundle_latency(preferred.bundle, held.X)
+        sizes[chosen] = len(preferred.data)
     clock.lap("latency")
-    chosen = outputs["student" if judged.choice == "distilled" else judged.choice]
-    instead = compile_instead(run, held, chosen, own["single"], random_state=seed)
+    single = (latency[chosen] or own)["single"]
+    instead = compile_instead(run, held, outputs[chosen], single, random_state=seed)
     notes += [said for said in (run.compiled_note, instead) if said]
     report = DistillReport(
         task=train.task,

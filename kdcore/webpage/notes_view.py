@@ -19,8 +19,16 @@ def notes_view(report: Mapping[str, Any], t: Words) -> list[dict[str, str]]:
     views = []
     for text, parts in zip(report["notes"], templates, strict=True):
         told = _told(parts, t)
-        views.append({"text": text, "lang": "en"} if told is None else {"text": told, "lang": ""})
+        views.append(
+            {"text": _as_sentence(text if told is None else told), "lang": "en" * (told is None)}
+        )
     return views
+
+
+def _as_sentence(text: str) -> str:
+    """With a capital letter, unless it begins with the name of a parameter."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
 def _told(parts: Mapping[str, Any] | None, t: Words) -> str | None:

@@ -120,7 +120,7 @@ def _render(
         lstrip_blocks=True,
     )
     environment.filters |= {
-        name: getattr(formats, name) for name in formats.__all__ if name != "ratio"
+        name: getattr(formats, name) for name in ("count", "number", "percent", "size", "time")
     }
     # A compact text; the filter escapes what could end the script element.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}

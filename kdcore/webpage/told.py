@@ -160,9 +160,7 @@ def recipe_view(report: Mapping[str, Any], t: Words) -> dict[str, Any]:
         {
             "name": said(t, "recipe", trial["name"]),
             "loss": formats.number(trial["loss"]),
-            "gain": ""
-            if "gain" not in trial
-            else f"{formats.signed(trial['gain'])} ± {formats.number(trial['se'], 2)}",
+            "gain": "" if "gain" not in trial else formats.with_error(trial["gain"], trial["se"]),
         }
         for trial in recipe.get("trials") or []
     ]
