@@ -111,9 +111,12 @@ class DistillResult:
         if self.packed is not None:
             self.packed = self.packed.without_state()
             self.report.size_bytes["student"] = len(self.packed.data)
+        chosen = self.report.verdict["choice"]
         if self.preferred is not None:
             self.preferred = self.preferred.without_state()
-            self.report.size_bytes[self.report.verdict["choice"]] = len(self.preferred.data)
+            self.report.size_bytes[chosen] = len(self.preferred.data)
+        elif chosen != "distilled":
+            self.report.size_bytes[chosen] = self.report.size_bytes["student"]
 
     def _page(self, path: Path) -> bytes:
         self.report.report = str(path)

@@ -153,12 +153,12 @@ def _judged(
         "plain_encoded": None,
     }
     chosen = "student" if judged.choice == "distilled" else judged.choice
-    if preferred is not None:
-        latency[chosen] = bundle_latency(preferred.bundle, held.X)
-        sizes[chosen] = len(preferred.data)
+    # One student in two roles costs the same in both.
+    cost = own if preferred is None else bundle_latency(preferred.bundle, held.X)
+    latency[chosen] = cost
+    sizes[chosen] = sizes["student"] if preferred is None else len(preferred.data)
     clock.lap("latency")
-    single = (latency[chosen] or own)["single"]
-    instead = compile_instead(run, held, outputs[chosen], single, random_state=seed)
+    instead = compile_instead(run, held, outputs[chosen], cost["single"], random_state=seed)
     notes += [said for said in (run.compiled_note, instead) if said]
     report = DistillReport(
         task=train.task,
