@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kdcore.candidates import describe_error
 from kdcore.errors import BundleError, KDError
 from kdcore.evaluation import row_losses
-from kdcore.notes import note
+from kdcore.notes import figure, note
 from kdcore.verdict import paired_interval
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def compile_instead(
         "compile_instead_rmse" if held.classes is None else "compile_instead_log_loss",
         teacher=run.compiled["single"],
         student=student_time,
-        gain=gain,
-        low=low,
-        high=high,
+        gain=figure(gain, 3),
+        low=figure(low, 3, "+"),
+        high=figure(high, 3, "+"),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["TEMPLATES", "Note", "made_of", "note", "note_from"]
+__all__ = ["TEMPLATES", "Note", "figure", "made_of", "note", "note_from"]
 
 TEMPLATES = {
     # the student
@@ -31,11 +31,11 @@ TEMPLATES = {
     "compiled_failed": "compiling the teacher failed with {error}",
     "compile_instead_log_loss": "compile the teacher instead: ONNX Runtime answers one row of it "
     "in {teacher:.0f} us, the student in {student:.0f} us, and its log loss is lower by "
-    "{gain:.3g} (95 % interval {low:+.3g} to {high:+.3g}); kd bench --save-teacher and "
+    "{gain} (95 % interval {low} to {high}); kd bench --save-teacher and "
     "kdcore.compiled.compile_teacher write it.",
     "compile_instead_rmse": "compile the teacher instead: ONNX Runtime answers one row of it in "
-    "{teacher:.0f} us, the student in {student:.0f} us, and its RMSE is lower by {gain:.3g} (95 % "
-    "interval {low:+.3g} to {high:+.3g}); kd bench --save-teacher and "
+    "{teacher:.0f} us, the student in {student:.0f} us, and its RMSE is lower by {gain} (95 % "
+    "interval {low} to {high}); kd bench --save-teacher and "
     "kdcore.compiled.compile_teacher write it.",
     # the recipe
     "late": "the time limit of {seconds:g} s was used up by the teacher's labels; the student "
@@ -43,12 +43,12 @@ TEMPLATES = {
     "not_compared": "comparing recipes would take about {seconds:.0f} s, more than the time limit "
     "leaves; the default was used unless labels alone did better on held-out rows.",
     "ahead_of_teacher": "on held-out training rows the student of labels alone is ahead of the "
-    "teacher (a loss of {student:.4g} against {teacher:.4g}), which has nothing to teach it; "
+    "teacher (a loss of {student} against {teacher}), which has nothing to teach it; "
     "labels alone were used.",
     "harmed_by_rows": "on held-out training rows synthetic rows did harm (a loss of "
-    "{with_rows:.4g}, and {without:.4g} without any), so none were used.",
-    "other_recipe": "on held-out training rows the recipe '{recipe}' had a loss of {loss:.4g} and "
-    "'{base}' {base_loss:.4g} (a gain of {gain:.2g} with a standard error of {se:.2g}), so it was "
+    "{with_rows}, and {without} without any), so none were used.",
+    "other_recipe": "on held-out training rows the recipe '{recipe}' had a loss of {loss} and "
+    "'{base}' {base_loss} (a gain of {gain} with a standard error of {se}), so it was "
     "used.",
     "most_synthetic": "{times} synthetic rows for each training row would be {wanted:,}; {made:,} "
     "were made, the most that are.",
@@ -75,8 +75,8 @@ TEMPLATES = {
     "better{compared}, so those of the teacher that reads all columns were used.",
     "relabel_new": "the student learned from the teacher fitted anew on the {n} chosen "
     "columns{compared}; the teacher in the table is the one that reads all.",
-    "relabel_losses": " (loss on held-out training rows: first labels {old:.4g}, "
-    "new ones {new:.4g}, true ones alone {none:.4g})",
+    "relabel_losses": " (loss on held-out training rows: first labels {old}, "
+    "new ones {new}, true ones alone {none})",
     # a search
     "trial_beside_labels": "trial {trial} of {trials}; the plain student is that of trial {best}, "
     "the best of labels alone with at most {columns} columns.",
@@ -86,6 +86,20 @@ TEMPLATES = {
     "no_pictures": "the report has no pictures: {error}",
     "no_report": "the report could not be made: {error}",
 }
+
+
+def figure(value: float, digits: int = 4, sign: str = "") -> str:
+    """A number of so many significant digits; whole ones in full, as 61,712 and not 6.171e+04.
+
+    Parameters
+    ----------
+    value : float
+    digits : int, default=4
+    sign : {"", "+"}, default=""
+        Whether numbers above 0 have a sign.
+    """
+    shown = f"{value:{sign}.{digits}g}"
+    return f"{value:{sign},.0f}" if "e+" in shown and abs(value) < 1e9 else shown
 
 
 class Note(str):

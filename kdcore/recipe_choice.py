@@ -11,7 +11,7 @@ import numpy as np
 from kdcore.chooser import Choice, choose
 from kdcore.evaluation import paired_gain, row_losses
 from kdcore.nested import can_be_nested, nested_count, parts_of
-from kdcore.notes import note
+from kdcore.notes import figure, note
 from kdcore.recipe import MOST_BINNED, rivals
 from kdcore.recipe_fit import fit_student
 from kdcore.row_limit import MOST_CELLS
@@ -118,7 +118,11 @@ def ahead_of_teacher(
         choice,
         recipe=alone[best],
         moved=True,
-        reason=note("ahead_of_teacher", student=weight @ losses[best], teacher=weight @ teacher),
+        reason=note(
+            "ahead_of_teacher",
+            student=figure(weight @ losses[best]),
+            teacher=figure(weight @ teacher),
+        ),
     )
 
 
@@ -149,7 +153,9 @@ def harmed_by_rows(
         choice,
         recipe=replace(recipe, name="no synthetic rows", augment=0, params={}),
         moved=True,
-        reason=note("harmed_by_rows", with_rows=weight @ told, without=weight @ without),
+        reason=note(
+            "harmed_by_rows", with_rows=figure(weight @ told), without=figure(weight @ without)
+        ),
     )
 
 
@@ -160,9 +166,9 @@ def why_moved(choice: Choice) -> str:
     return note(
         "other_recipe",
         recipe=choice.recipe.name,
-        loss=trial["loss"],
+        loss=figure(trial["loss"]),
         base=base["name"],
-        base_loss=base["loss"],
-        gain=trial["gain"],
-        se=trial["se"],
+        base_loss=figure(base["loss"]),
+        gain=figure(trial["gain"], 2),
+        se=figure(trial["se"], 2),
     )

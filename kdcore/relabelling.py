@@ -15,7 +15,7 @@ import numpy as np
 from kdcore.errors import KDError, ParameterError
 from kdcore.evaluation import metrics, paired_gain
 from kdcore.nested import can_be_nested, part_of
-from kdcore.notes import Note, note
+from kdcore.notes import Note, figure, note
 from kdcore.recipe import plain_recipe
 from kdcore.recipe_fit import Lesson, fit_student
 from kdcore.tuning import held_losses
@@ -73,7 +73,7 @@ class Relabelling:
             return note(failed, error=self.failed)
         if self.teacher is None:
             return None
-        losses = {t["labels"]: t["loss"] for t in self.trials}
+        losses = {t["labels"]: figure(t["loss"]) for t in self.trials}
         compared = note("relabel_losses", **losses) if losses else ""
         return note(f"relabel_{self.used}", n=self.teacher["columns"], compared=compared)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from kdcore.notes import figure
+
 __all__ = [
     "count",
     "number",
@@ -54,7 +56,7 @@ def with_error(gain: float, error: float) -> str:
 
 def signed(value: Any) -> str:
     """Three significant digits with a sign."""
-    return _NONE if not _known(value) else f"{value:+.3g}".replace("-", "−")
+    return _NONE if not _known(value) else figure(value, 3, "+").replace("-", "−")
 
 
 def count(value: Any) -> str:
