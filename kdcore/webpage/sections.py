@@ -174,7 +174,7 @@ def _segment(entry: Mapping[str, Any], t: Words) -> str:
 def costs_view(report: Mapping[str, Any], t: Words) -> list[dict[str, Any]]:
     """Bars of latency and size."""
     latency, sizes = report["latency_us"], report["size_bytes"]
-    who = ("teacher", "compiled_teacher", "student")
+    who = ("teacher", "compiled_teacher", "plain", "plain_encoded", "student")
     groups: list[tuple[str, Callable[[Any], str], dict[str, float]]] = [
         (kind, formats.time, {k: latency[k][part] for k in who if latency.get(k)})
         for kind, part in (("latency_single", "single"), ("latency_batch", "batch_per_row"))

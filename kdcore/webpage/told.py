@@ -95,7 +95,10 @@ def _curve(
         low, high = min(low, every), max(high, every)
     # A few columns may be far worse than all others; the picture is of the others.
     middle = sorted(a for a, _ in known)[len(known) // 2]
-    high = min(high, middle + 3 * max(middle - low, 1e-12)) if len(known) > 4 else high
+    if len(known) > 4:
+        most = min(high, middle + 3 * max(middle - low, 1e-12))
+        ends = [a + b for a, b in known if a <= most]
+        high = max([*ends, every] if every is not None and every <= most else ends)
     room = (high - low) * 0.06
     low, high = max(low - room, 0.0), high + room
     log = sizes[-1] >= 20 * sizes[0]
@@ -114,7 +117,7 @@ def _curve(
     )
     chart.line([(s, best[s][0]) for s in inside], "student")
     chart.marks([(s, best[s][0]) for s in inside], "student", 2.4)
-    if every is not None:
+    if every is not None and every <= high:
         chart.rule([(sizes[0], every), (sizes[-1], every)], t("all_columns"))
     if chosen is not None and low <= chosen[1] <= high:
         chart.marks([chosen], "ring", 7)
@@ -134,12 +137,13 @@ def learning_view(found: Mapping[str, Any] | None, t: Words) -> Chart | None:
         (min(values), max(values)),
         x_title=t("steps"),
         y_title=t("train_loss"),
-        title=t("learning"),
+        title=t("learning_curve"),
     )
     for key in ("plain", "plain_encoded", "student"):
         if key in curves:
             points = list(zip(curves[key]["steps"], curves[key]["loss"], strict=True))
             chart.line(points, key, t(key))
+    chart.note = t("learning_note")
     return chart
 
 

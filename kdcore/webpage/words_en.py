@@ -151,8 +151,12 @@ WORDS = {
     "rows.",
     "unread": "No importance is known for this student; it reads: {names}.",
     # learning
-    "steps": "step",
-    "train_loss": "training loss",
+    "steps": "moment of the training",
+    "train_loss": "loss",
+    "learning_note": "Measured while training, on rows that the student held out for it where it "
+    "holds some out. A curve that still falls at its end asks for more steps. Each student has the "
+    "loss of its own labels, so that levels cannot be compared.",
+    "learning_curve": "Loss in the course of the training",
     # costs
     "latency_single": "One row at a time",
     "latency_batch": "A row's share of a batch",
