@@ -10,11 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-from kdcore.candidates import installed
 
 __all__ = ["call_text", "command_line", "origin"]
 
@@ -98,6 +95,10 @@ def _text(value: Any) -> str:
 
 
 def _versions(models: Sequence[Any]) -> dict[str, str]:
+    from importlib import metadata
+
+    from kdcore.candidates import installed
+
     found = {"python": platform.python_version()}
     names = list(_VERSIONED)
     plugins = {c.value.partition(":")[0].partition(".")[0]: c for c in installed()}
