@@ -77,8 +77,8 @@ def test_gap_closed(show: Any, tmp_path: Path) -> None:
     every = np.array([pair for values in over.values() for pair in values])
     plain, encoded = np.mean(every > -2, axis=0)
     show(
-        f"all {len(every)} cells: z > -2 against plain in {plain:.1%}, against the same encoding in "
-        f"{encoded:.1%}"
+        f"all {len(every)} cells: z > -2 against plain in {plain:.1%}, against the same encoding "
+        f"in {encoded:.1%}"
     )
     if not cells.lacking and len(every) >= 20:
         # Of fewer cells one by chance is more than 5 %.
