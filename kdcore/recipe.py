@@ -33,6 +33,8 @@ class Recipe:
         Synthetic rows for each training row.
     method : str or callable, optional
         How they are made; None leaves it to the table. See `kdcore.transfer.make_augmenter`.
+    few : str, default="cart"
+        The method of tables with few columns and classes, see `kdcore.transfer.default_method`.
     calibrate : bool, default=True
         Whether the teacher's probabilities are calibrated by temperature first.
     correction : DaoCorrection, optional
@@ -46,6 +48,7 @@ class Recipe:
     encoder: Any = None
     augment: int = 0
     method: Any = None
+    few: str = "cart"
     calibrate: bool = True
     correction: Any = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -109,6 +112,8 @@ def default_recipe(
     if own is not None and can_be_asked and not unlabeled and n_rows < _ENOUGH_ROWS:
         most = _ENOUGH_ROWS // max(n_rows, 1)
         recipe = replace(recipe, augment=min(own.augment, most))
+    if own is not None:
+        recipe = replace(recipe, few=own.method)
     if encoder is not None:
         recipe = replace(recipe, encoder=encoder)
     if str(recipe.encoder) == str(student.estimator.encoder):

@@ -107,7 +107,7 @@ class Lesson:
             return self.data.train.X, soft_targets(self.data.train)
         if not self.augmented(recipe) and self.data.extra is None:
             return self._rows(recipe)
-        key = (recipe.augment, recipe.method, recipe.calibrate, recipe.correction)
+        key = (recipe.augment, self.method(recipe), recipe.calibrate, recipe.correction)
         if self._kept.get("rows", (None,))[0] != key:
             # One at a time: transfer sets are large.
             self._kept["rows"] = (key, self._rows(recipe))
@@ -144,7 +144,7 @@ class Lesson:
     def method(self, recipe: Recipe) -> Any:
         """How a recipe's synthetic rows are made."""
         train = self.data.train
-        return recipe.method or default_method(len(train.names), train.n_classes)
+        return recipe.method or default_method(len(train.names), train.n_classes, few=recipe.few)
 
     def _rows(self, recipe: Recipe) -> tuple[Any, SoftTargets]:
         train, extra, run = self.data.train, self.data.extra, self.run

@@ -171,6 +171,9 @@ class StudentRecipe:
         student's own.
     augment : int, default=0
         Synthetic rows for each training row.
+    method : str, default="cart"
+        How they are made where the table has few columns and classes, such as ``"cart+munge"``;
+        see `kdcore.transfer.default_method`.
     params : mapping, default={}
         Parameters of a student that learns from synthetic or unlabeled rows too.
     tune : mapping of str to tuple, default={}
@@ -180,6 +183,7 @@ class StudentRecipe:
 
     encoder: str | None = None
     augment: int = 0
+    method: str = "cart"
     params: Mapping[str, Any] = field(default_factory=dict, hash=False)
     tune: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, hash=False)
 
@@ -189,6 +193,7 @@ class StudentRecipe:
             (self.encoder is None or isinstance(self.encoder, str))
             and isinstance(self.augment, int)
             and self.augment >= 0
+            and isinstance(self.method, str)
             and isinstance(self.params, Mapping)
             and isinstance(self.tune, Mapping)
             and all(isinstance(v, (tuple, list)) and len(v) > 0 for v in self.tune.values())

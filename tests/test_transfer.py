@@ -13,10 +13,10 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 
 from kdcore.errors import DataError, FitError, ParameterError
 from kdcore.table import labeled
-from kdcore.transfer import AUGMENTERS, default_method, make_augmenter, neighbours
+from kdcore.transfer import AUGMENTERS, Mixture, default_method, make_augmenter, neighbours
 from kdcore.transfer.rows import RealRows, WeightedDraw
 
-METHODS = tuple(AUGMENTERS)
+METHODS = (*AUGMENTERS, "cart+munge")
 every_method = pytest.mark.parametrize("method", METHODS)
 
 
@@ -356,6 +356,8 @@ def test_a_function_that_fails_is_named() -> None:
     [
         ("crat", {}, "'crat' is not known; use one of cart, munge.*Did you mean 'cart'"),
         (7, {}, "7 is no augmenter"),
+        ("cart+mung", {}, "'mung' is not known.*Did you mean 'munge'"),
+        ("cart+munge", {"p": 0.5}, "takes no parameter 'p'"),
         ("munge", {"neighbors": 3}, "no parameter 'neighbors'.*Did you mean 'neighbours'"),
         (resampled, {"p": 1}, "bind it with functools.partial"),
         ("munge", {"p": 0}, "p=0 of the augmenter 'munge' must be above 0 and at most 1"),
@@ -388,6 +390,22 @@ def test_an_augmenter_is_copied_with_its_parameters() -> None:
     assert list(first.sample(0)) == []
 
 
+def test_a_mixture_makes_as_many_rows_by_each_method() -> None:
+    frame = pd.DataFrame({"a": np.arange(50.0) + 0.25})
+    rows = made("bootstrap+swap", frame, 1000)["a"].to_numpy()
+    own = np.isin(rows, frame["a"])
+    assert not own[:400].all()
+    assert own[500:].all()
+    with pytest.raises(ParameterError, match="at least two parts"):
+        make_augmenter(Mixture(parts=[make_augmenter("cart")]))
+
+
 def test_the_default_is_cart_for_few_columns_and_classes() -> None:
     assert default_method(60, 10) == default_method(1, 0) == "cart"
-    assert default_method(61, 2) == default_method(5, 26) == "munge"
+    assert default_method(60, 10, few="cart+munge") == "cart+munge"
+    assert (
+        default_method(61, 2, few="cart+munge")
+        == default_method(61, 2)
+        == default_method(5, 26)
+        == "munge"
+    )

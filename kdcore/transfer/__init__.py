@@ -9,11 +9,13 @@ from __future__ import annotations
 from kdcore.transfer.assembly import build_transfer_set, join_unlabeled, synthetic_weights
 from kdcore.transfer.base import Augmenter
 from kdcore.transfer.methods import AUGMENTERS, default_method, make_augmenter
+from kdcore.transfer.mixture import Mixture
 from kdcore.transfer.quality import QualityMeter, TransferQuality, transfer_quality
 
 __all__ = [
     "AUGMENTERS",
     "Augmenter",
+    "Mixture",
     "QualityMeter",
     "TransferQuality",
     "build_transfer_set",

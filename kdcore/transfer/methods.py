@@ -11,6 +11,7 @@ from kdcore.transfer.base import Augmenter
 from kdcore.transfer.cart import Cart
 from kdcore.transfer.custom import Custom
 from kdcore.transfer.marginal import Bootstrap, Copula, Swap
+from kdcore.transfer.mixture import Mixture
 from kdcore.transfer.neighbours import Mixup, Munge, Smote
 
 __all__ = ["AUGMENTERS", "default_method", "make_augmenter"]
@@ -26,10 +27,10 @@ def make_augmenter(method: str | Augmenter | Callable[..., Any], **params: Any) 
     Parameters
     ----------
     method : str, Augmenter or callable
-        One of `AUGMENTERS`, an augmenter (whose parameters are copied), or a function
-        ``f(frame, n, rng) -> frame``.
+        One of `AUGMENTERS`, several of them as in ``"cart+munge"`` (as many rows of each), an
+        augmenter (whose parameters are copied), or a function ``f(frame, n, rng) -> frame``.
     **params
-        Parameters of the method.
+        Parameters of the method; several methods have none.
 
     Raises
     ------
@@ -42,13 +43,17 @@ def make_augmenter(method: str | Augmenter | Callable[..., Any], **params: Any) 
         for name, value in params.items():
             setattr(made, name, value)
     elif isinstance(method, str):
-        if method not in AUGMENTERS:
+        kinds = [_known(name) for name in method.split("+")]
+        if len(kinds) == 1:
+            _refuse_unknown(kinds[0], params)
+            made = kinds[0](**params)
+        elif params:
             raise ParameterError(
-                f"the augmenter {method!r} is not known; use one of {', '.join(AUGMENTERS)}, or a "
-                "function f(frame, n, rng)." + suggest(method, AUGMENTERS)
+                f"the augmenter {method!r} takes no parameter {min(params)!r}; make a "
+                "kdcore.transfer.Mixture of augmenters that have it."
             )
-        _refuse_unknown(AUGMENTERS[method], params)
-        made = AUGMENTERS[method](**params)
+        else:
+            made = Mixture(parts=[kind() for kind in kinds])
     elif callable(method):
         if params:
             raise ParameterError(
@@ -64,8 +69,8 @@ def make_augmenter(method: str | Augmenter | Callable[..., Any], **params: Any) 
     return made
 
 
-def default_method(n_columns: int, n_classes: int) -> str:
-    """The method for a table: CART up to 60 columns and 10 classes, else MUNGE.
+def default_method(n_columns: int, n_classes: int, few: str = "cart") -> str:
+    """The method for a table: ``few`` up to 60 columns and 10 classes, else MUNGE.
 
     Trees describe few columns well. With many columns, or many classes that each have few rows,
     rows near real ones are the safer choice.
@@ -75,8 +80,19 @@ def default_method(n_columns: int, n_classes: int) -> str:
     n_columns : int
     n_classes : int
         0 in regression.
+    few : str, default="cart"
+        A student may know a better one than CART, see `kdcore.StudentRecipe`.
     """
-    return "cart" if n_columns <= 60 and n_classes <= 10 else "munge"
+    return few if n_columns <= 60 and n_classes <= 10 else "munge"
+
+
+def _known(name: str) -> type[Augmenter]:
+    if name not in AUGMENTERS:
+        raise ParameterError(
+            f"the augmenter {name!r} is not known; use one of {', '.join(AUGMENTERS)}, two of them "
+            "as in 'cart+munge', or a function f(frame, n, rng)." + suggest(name, AUGMENTERS)
+        )
+    return AUGMENTERS[name]
 
 
 def _refuse_unknown(method: type[Augmenter], params: dict[str, Any]) -> None:

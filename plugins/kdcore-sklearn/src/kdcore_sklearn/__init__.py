@@ -25,6 +25,7 @@ def kd_students() -> Iterable[StudentSpec]:
         recipe=StudentRecipe(
             encoder="teacher_bins:pairs=20",
             augment=5,
+            method="cart+munge",
             params={"C": 1.0, "max_iter": 150},
             tune={"C": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)},
         ),
@@ -41,6 +42,7 @@ def kd_students() -> Iterable[StudentSpec]:
         recipe=StudentRecipe(
             encoder="teacher_bins:pairs=20",
             augment=5,
+            method="cart+munge",
             params={"l2": 1.0},
             tune={"l2": (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)},
         ),
@@ -71,6 +73,7 @@ def kd_students() -> Iterable[StudentSpec]:
         recipe=StudentRecipe(
             encoder="teacher_bins",
             augment=10,
+            method="cart+munge",
             params={"early_stopping": False},
         ),
     )

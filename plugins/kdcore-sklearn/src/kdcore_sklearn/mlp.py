@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,8 @@ __all__ = ["MLPStudentClassifier", "MLPStudentRegressor", "make"]
 _FEWEST_HELD, _STEPS_A_ROW = 10, 20
 #: Rows on which the importances are taken.
 _PROBED = 1000
+#: Rows that are predicted at once, in double precision.
+_BLOCK = 16_384
 
 
 class _MLPStudent(StateMixin):
@@ -177,6 +180,15 @@ class _MLPStudent(StateMixin):
         names = ("hidden_layer_sizes", "activation", "learning_rate_init", "random_state")
         return {name: getattr(self, name) for name in names}
 
+    def _in_double(self, predict: Callable[[np.ndarray], np.ndarray], Z: np.ndarray) -> np.ndarray:
+        """What ``predict`` says of encoded rows, a block of them at a time.
+
+        In single precision a prediction would depend on what other rows it is made with, as
+        kernels of matrix products differ.
+        """
+        starts = range(0, max(len(Z), 1), _BLOCK)
+        return np.concatenate([predict(Z[i : i + _BLOCK].astype(np.float64)) for i in starts])
+
     def encoded_importances(self) -> np.ndarray:
         """How far the outputs move with one standard deviation of each encoded column."""
         return self._importances
@@ -219,7 +231,7 @@ class MLPStudentClassifier(_MLPStudent, ClassifierStudent):
         self._fill(model, network)
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
-        return np.asarray(self.model_.predict_proba(Z), dtype=np.float64)
+        return self._in_double(self.model_.predict_proba, Z)
 
 
 class MLPStudentRegressor(_MLPStudent, RegressorStudent):
@@ -243,7 +255,7 @@ class MLPStudentRegressor(_MLPStudent, RegressorStudent):
         self._fill(model, network, scale, shift)
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
-        return np.asarray(self.model_.predict(Z), dtype=np.float64)
+        return self._in_double(self.model_.predict, Z)
 
 
 def _layers(sizes: Any) -> str | None:

@@ -65,7 +65,12 @@ def kd_students() -> Iterable[StudentSpec]:
         selector="budgeted_elimination",
         encoder="standard",
         exports=("onnx", "onnx-int8", "c"),
-        recipe=StudentRecipe(encoder="teacher_bins", augment=10, params={"early_stopping": False}),
+        recipe=StudentRecipe(
+            encoder="teacher_bins",
+            augment=10,
+            method="cart+munge",
+            params={"early_stopping": False},
+        ),
         restore="kdcore_torch.saved:restore",
     )
     yield StudentSpec(
