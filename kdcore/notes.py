@@ -60,6 +60,8 @@ TEMPLATES = {
     "budget of {budget}.",
     "few_rows": "{rows} training rows are too few to choose the number of columns by; the budget "
     "was filled.",
+    "some_rows": "columns were chosen by {some:,} of the {rows:,} training rows, and judged by "
+    "{judged:,} others, so that copies of a table of {p:,} columns stay small.",
     "budget_too_large": "max_features={asked} is more than the {p} columns of the table, so all "
     "of them were allowed.",
     "fewer_splits": "the time limit left {made} of {wanted} splits of the training rows to choose "

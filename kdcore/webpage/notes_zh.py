@@ -27,6 +27,7 @@ TEMPLATES = {
     "part_of_rows": "经 {encoder} 编码后每行有 {width:,} 列；为使其不超过 {size:,.0f} MB，学生只从 {all_rows:,} 行中随机抽取的 {rows:,} 行学习。减少编码器的分箱或列对，可以使用更多行。",
     "same_columns": "普通学生读取相同的 {n} 列（共 {p} 列），在同样的 {budget} 列上限内选出。",
     "few_rows": "{rows} 个训练行太少，无法据此选择列数；因此用满了上限。",
+    "some_rows": "列由 {rows:,} 个训练行中的 {some:,} 行选出，并用另外 {judged:,} 行评判，使 {p:,} 列的表的副本保持较小。",
     "budget_too_large": "max_features={asked} 超过了表的 {p} 列，因此允许读取全部列。",
     "fewer_splits": "因时限，选择列时只用了 {wanted} 次训练行划分中的 {made} 次。",
     "search_ended": "因时限，列的搜索在 {all_sets} 组中的 {done} 组之后结束。",
