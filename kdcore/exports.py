@@ -16,7 +16,7 @@ from kdcore.runtime import Bundle, load, open_bundle
 
 __all__ = ["FORMATS", "Exported", "export"]
 
-FORMATS = ("onnx", "onnx-int8", "c", "sklearn", "treelite")
+FORMATS = ("onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite")
 
 #: What an ONNX file tells of its columns and classes, as JSON under the key ``kdcore``.
 _TOLD = ("student", "task", "classes", "columns")
@@ -50,11 +50,12 @@ def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = N
     ----------
     bundle : str or Path
     output : str or Path
-    format : {"onnx", "onnx-int8", "c", "sklearn", "treelite"}
+    format : {"onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite"}
         ``"onnx"``: one graph from the inputs ``numeric`` float (N, p), NaN where missing, and
         ``categorical`` string (N, c), empty where missing, to ``output``; its metadata names the
         columns and classes. ``"onnx-int8"``: see `kdcore.export_int8`. ``"c"``: see
         `kdcore.c_export.to_c`. ``"sklearn"``: a skops file of a Pipeline from raw columns.
+        ``"torchscript"``: see `kdcore.export_torchscript.to_torchscript`.
         ``"treelite"``: see `kdcore.export_treelite`; the columns are written to ``OUTPUT.json``.
     rows : str, Path or table, optional
         Rows of the self-test of a C file, and those on which other formats are compared with the
@@ -83,6 +84,8 @@ def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = N
         data = to_c(path, rows=table).encode()
     elif format in ("onnx", "onnx-int8"):
         data, parity = _onnx(path, table, small=format == "onnx-int8")
+    elif format == "torchscript":
+        data, parity = _torchscript(path, table)
     elif format == "treelite":
         data, told, parity = _treelite(path, table)
         beside[".json"] = told
@@ -130,6 +133,19 @@ def _onnx(path: Path, table: Any, *, small: bool) -> tuple[bytes, dict[str, Any]
         told["parity"] = parity
     onnx.helper.set_model_props(model, {"kdcore": json.dumps(told, ensure_ascii=False)})
     return bytes(model.SerializeToString()), parity
+
+
+def _torchscript(path: Path, table: Any) -> tuple[bytes, dict[str, Any]]:
+    import onnx
+
+    from kdcore.export_torchscript import predictions, to_torchscript
+
+    manifest, content = read_archive(path)
+    data = to_torchscript(onnx.load_model_from_string(content), manifest)
+    bundle = load(path)
+    frame = _rows(bundle, table)
+    got = predictions(data, bundle, frame)
+    return data, _checked("torchscript", bundle, _output(bundle, frame), got)
 
 
 def _treelite(path: Path, table: Any) -> tuple[bytes, bytes, dict[str, Any]]:

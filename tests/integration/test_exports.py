@@ -61,7 +61,7 @@ def test_every_format_that_a_student_names_is_written_and_the_others_are_refused
         rows = frame.head(100) if kind != "onnx" else None
         found = export(tmp_path / "s.kd", file, format=kind, rows=rows)
         assert found.size_bytes == file.stat().st_size > 0
-        if kind in ("sklearn", "treelite"):
+        if kind in ("sklearn", "torchscript", "treelite"):
             assert found.parity["max_difference"] < 1e-5
             assert found.parity["flipped"] == 0
         if kind == "onnx-int8":
@@ -113,7 +113,7 @@ def test_a_network_of_bytes_is_a_third_of_its_size_and_says_what_it_lost(tmp_pat
 def test_kd_plugins_tells_what_students_can_be_written_as(capsys):
     assert main(["plugins", "--json"]) == 0
     told = {p["name"]: p["exports"] for p in json.loads(capsys.readouterr().out)}
-    assert told["sklearn"]["svm"] == ["onnx", "onnx-int8", "c"]
+    assert told["sklearn"]["svm"] == ["onnx", "onnx-int8", "c", "torchscript"]
     assert "treelite" in told["xgboost"]["xgboost"]
 
 
