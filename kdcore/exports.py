@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from kdcore.errors import BundleError, KDError, ParameterError
 from kdcore.files import atomic_path
 from kdcore.runtime import Bundle, load, open_bundle
 
-__all__ = ["FORMATS", "Exported", "export"]
+__all__ = ["FORMATS", "Exported", "export", "files_of"]
 
 FORMATS = ("onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite")
 
@@ -41,6 +42,13 @@ class Exported:
     size_bytes: int
     parity: dict[str, Any] | None = None
     files: tuple[str, ...] = ()
+
+
+def files_of(output: str | Path, format: str) -> tuple[Path, ...]:
+    """The files that `export` would write."""
+    output = Path(output)
+    columns = (output.with_name(output.name + ".json"),) if format == "treelite" else ()
+    return (output, *columns)
 
 
 def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = None) -> Exported:
@@ -76,8 +84,8 @@ def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = N
         from kdcore.table_files import read_table
 
         table = read_table(rows)
-    beside: dict[str, bytes] = {}
     parity = None
+    told: tuple[bytes, ...] = ()
     if format == "c":
         from kdcore.c_export import to_c
 
@@ -87,17 +95,15 @@ def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = N
     elif format == "torchscript":
         data, parity = _torchscript(path, table)
     elif format == "treelite":
-        data, told, parity = _treelite(path, table)
-        beside[".json"] = told
+        data, columns, parity = _treelite(path, table)
+        told = (columns,)
     else:
         data, parity = _sklearn(path, table)
-    written = [output]
-    with atomic_path(output) as temporary:
-        temporary.write_bytes(data)
-    for ending, content in beside.items():
-        written.append(output.with_name(output.name + ending))
-        with atomic_path(written[-1]) as temporary:
-            temporary.write_bytes(content)
+    written = files_of(output, format)
+    with ExitStack() as stack:
+        # All of them are whole before the first is renamed.
+        for file, content in zip(written, (data, *told), strict=True):
+            stack.enter_context(atomic_path(file)).write_bytes(content)
     return Exported(len(data), parity, tuple(map(str, written)))
 
 

@@ -51,9 +51,10 @@ def export_command(
             "an ONNX file is the bundle's own graph; it needs no rows.", param_hint="--rows"
         )
     path = Path(output)
-    require_free(path, force=force)
-    from kdcore.exports import export
+    from kdcore.exports import export, files_of
 
+    for file in files_of(path, kind):
+        require_free(file, force=force)
     found = export(bundle, path, format=kind, rows=rows)
     if as_json:
         echo_json(

@@ -97,6 +97,20 @@ def test_a_treelite_model_comes_with_what_its_columns_mean(tmp_path):
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
+def test_neither_file_of_a_treelite_export_is_replaced_unless_asked(tmp_path, monkeypatch, capsys):
+    saved(tmp_path, "decision_tree", "adult")
+    monkeypatch.chdir(tmp_path)
+    command = ["export", "s.kd", "--format", "treelite", "-o", "m.tl"]
+    (tmp_path / "m.tl.json").write_text("mine")
+    assert main(command) == 1
+    assert "'m.tl.json' exists; use --force" in capsys.readouterr().err
+    assert (tmp_path / "m.tl.json").read_text() == "mine"
+    assert not (tmp_path / "m.tl").exists()
+    assert main([*command, "--force", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == ["m.tl", "m.tl.json"]
+    assert json.loads((tmp_path / "m.tl.json").read_text())["student"] == "decision_tree"
+
+
 def test_a_network_of_bytes_is_a_third_of_its_size_and_says_what_it_lost(tmp_path, capsys):
     frame, _, _ = saved(tmp_path, "sklearn_mlp", "adult")
     frame.head(200).to_csv(tmp_path / "rows.csv", index=False)

@@ -1,4 +1,4 @@
-"""``kd export --format torchscript``: what ``torch.jit.load`` reads predicts what the bundle does."""
+"""``kd export --format torchscript``: what PyTorch loads predicts what the bundle predicts."""
 
 from __future__ import annotations
 
