@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 
 import numpy as np
 import pytest
 import skops.io
 import treelite
 from integration import tables
+from lightgbm import LGBMClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 import kdcore
 from kdcore import KDError
 from kdcore.__main__ import main
 from kdcore.bundle import pack
 from kdcore.exports import FORMATS, export
+from kdcore.own_teachers import FittedTeacher
 from kdcore.registry import default_registry
+from kdcore.versions import library_versions
 
 TASKS = {"adult": "binary", "soybean": "multiclass", "housing": "regression"}
 #: Enough to have a model, not a good one.
@@ -122,6 +128,19 @@ def test_a_network_of_bytes_is_a_third_of_its_size_and_says_what_it_lost(tmp_pat
     assert sizes["onnx"]["parity"] is None
     assert sizes["onnx-int8"]["parity"]["rows"] == 200
     assert sizes["onnx-int8"]["size_bytes"] < 0.5 * sizes["onnx"]["size_bytes"]
+
+
+def test_a_bundle_names_the_versions_of_its_plugins_and_their_libraries(tmp_path):
+    saved(tmp_path, "xgboost", "adult")
+    found = kdcore.load(tmp_path / "s.kd").manifest["versions"]
+    for name in ("kdcore", "numpy", "scikit-learn", "onnxruntime", "kdcore-xgboost", "xgboost"):
+        assert found[name] == metadata.version(name)
+    assert "kdcore-lightgbm" not in found
+    used = [("teacher", "lightgbm"), ("teacher", "MyOwn"), ("loss", "kl"), ("selector", None)]
+    piped = Pipeline([("scale", StandardScaler()), ("model", LGBMClassifier())])
+    for models, names in (([None], used), ([FittedTeacher(piped)], [])):
+        assert "lightgbm" in library_versions(models, names)
+    assert "kdcore-lightgbm" in library_versions(names=used)
 
 
 def test_kd_plugins_tells_what_students_can_be_written_as(capsys):
