@@ -160,7 +160,8 @@ def test_kd_bench_has_a_row_for_treelite_and_memory_for_the_teacher(tmp_path, ca
     command += ["--teacher-param", "n_estimators=20", "--target", "target", "--seconds", "0.01"]
     assert main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    for row in ("student", "teacher", "compiled_teacher", "treelite_teacher"):
+    rows = ("student", "python_student", "teacher", "compiled_teacher", "treelite_teacher")
+    for row in rows:
         assert found[row]["peak_bytes"] > 2**24
         assert found[row]["single_us"]["p50"] > 0
     assert len(frame) == found["rows"]
