@@ -39,8 +39,8 @@ def native_members(
     ----------
     student : fitted student
         Its ``state()`` returns the name of a member and its bytes. It is needed where a fitted
-        attribute is no plain data. With ``state_is_whole = True`` encoder and attributes are in
-        it too, so they are not written here.
+        attribute is no plain data. With ``state_has_encoder = True`` the encoder is in it too, so
+        it is not written here.
     model : bytes, optional
         The graph in the same bundle. Tensors that the state has in common with it are not
         written twice.
@@ -81,8 +81,8 @@ def native_members(
         told["encoder"] = _encoder(student.encoder_)
     except NotPlain as error:
         return {"reason": f"its encoder cannot be written as plain data: {error}"}, {}
-    if name is not None and getattr(student, "state_is_whole", False):
-        told |= {"attributes": {}, "encoder": None}
+    if name is not None and getattr(student, "state_has_encoder", False):
+        told["encoder"] = None
     members[STUDENT] = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
     return {"class": type(student).__name__, "member": name, "shared": shared}, members
 

@@ -72,8 +72,8 @@ class Student(RawTables, BaseEstimator):
     uses_curvature = False
     #: Whether it trains step by step, and asks for ``loss.at(progress)`` on the way.
     uses_steps = False
-    #: Whether what ``state()`` writes holds encoder and attributes too; see `kdcore.native`.
-    state_is_whole = False
+    #: Whether what ``state()`` writes holds the encoder too; see `kdcore.native`.
+    state_has_encoder = False
 
     alpha: float
     temperature: float

@@ -72,7 +72,7 @@ class TorchStudent(TorchNetwork):
 
     uses_gradient = True
     uses_steps = True
-    state_is_whole = True
+    state_has_encoder = True
 
     def _finish(self, network: Any) -> None:
         for weight in network.parameters() if self.module is None else ():
