@@ -71,9 +71,6 @@ def test_a_row_of_a_mixed_table(tmp_path, show):
         found[name] = (frames(teacher, held), 50 if name == "lightgbm" else 0)
     show(f"\nadult, one row, p50: bundle (logistic_regression) {own:.1f} us")
     failed = told(show, own, found)
-    size = (tmp_path / "student.kd").stat().st_size
-    show(f"  logistic_regression with its state: {size:,} bytes (limit 20,000)")
-    assert size < 20_000
     assert not failed
 
 
