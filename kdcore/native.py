@@ -39,8 +39,8 @@ def native_members(
     ----------
     student : fitted student
         Its ``state()`` returns the name of a member and its bytes. It is needed where a fitted
-        attribute is no plain data. With ``state_has_encoder = True`` the encoder is in it too, so
-        it is not written here.
+        attribute is no plain data. Attributes that its ``state_holds`` names are in it too, so
+        they are not written here.
     model : bytes, optional
         The graph in the same bundle. Tensors that the state has in common with it are not
         written twice.
@@ -68,8 +68,9 @@ def native_members(
             data, shared = parted(data, model)
         name += ".part" if shared else ""
         members[name] = data
+    held = getattr(student, "state_holds", ()) if name is not None else ()
     for key, value in vars(student).items():
-        if key in parameters or key in _OWN:
+        if key in parameters or key in _OWN or key in held:
             continue
         try:
             told["attributes"][key] = to_json(value)
@@ -81,7 +82,7 @@ def native_members(
         told["encoder"] = _encoder(student.encoder_)
     except NotPlain as error:
         return {"reason": f"its encoder cannot be written as plain data: {error}"}, {}
-    if name is not None and getattr(student, "state_has_encoder", False):
+    if "encoder_" in held:
         told["encoder"] = None
     members[STUDENT] = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
     return {"class": type(student).__name__, "member": name, "shared": shared}, members

@@ -72,7 +72,18 @@ class TorchStudent(TorchNetwork):
 
     uses_gradient = True
     uses_steps = True
-    state_has_encoder = True
+    state_holds: tuple[str, ...] = (
+        "encoder_",
+        "selected_features_",
+        "_all_features",
+        "n_features_in_",
+        "feature_names_in_",
+        "classes_",
+        "n_iter_",
+        "loss_curve_",
+        "n_threads_",
+        "_importances",
+    )
 
     def _finish(self, network: Any) -> None:
         for weight in network.parameters() if self.module is None else ():
