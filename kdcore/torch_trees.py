@@ -39,6 +39,7 @@ class Trees(nn.Module):
     yes: Any
     no: Any
     base: Any
+    number: Any
     outputs: Any
     weights: Any
 
@@ -53,14 +54,14 @@ class Trees(nn.Module):
         modes = np.array(nodes.modes)
         self._modes = sorted(set(nodes.modes) - {0})
         k = len(nodes.base)
-        self._hold("roots", np.array([nodes.roots]))
+        self._hold("roots", np.array([nodes.roots], dtype=np.int32))
         if len(self._modes) > 1:
             self._hold("modes", modes)
         self._hold("missing", np.array(nodes.missing))
-        self._hold("feature", np.array(nodes.feature))
+        self._hold("feature", np.array(nodes.feature, dtype=np.int32))
         self._hold("threshold", np.array(nodes.threshold, dtype=np.float32))
-        self._hold("yes", np.array(nodes.yes))
-        self._hold("no", np.array(nodes.no))
+        self._hold("yes", np.array(nodes.yes, dtype=np.int32))
+        self._hold("no", np.array(nodes.no, dtype=np.int32))
         self._hold("base", np.array([nodes.base]))
         tree = np.array(nodes.tree)
         pairs = [(leaf, *pair) for leaf, found in nodes.leaves.items() for pair in found]
@@ -74,8 +75,12 @@ class Trees(nn.Module):
             np.add.at(weights, leaf, weight)
             self._hold("outputs", (own[:, None] == np.arange(k)).astype(np.float64))
         else:
-            weights = np.zeros((len(modes), k), dtype=np.float32)
-            np.add.at(weights, (leaf, output), weight)
+            # A row of weights for each leaf; row 0 is that of leaves that add nothing.
+            number = np.zeros(len(modes), dtype=np.int32)
+            number[list(nodes.leaves)] = np.arange(1, len(nodes.leaves) + 1)
+            self._hold("number", number)
+            weights = np.zeros((len(nodes.leaves) + 1, k), dtype=np.float32)
+            np.add.at(weights, (number[leaf], output), weight)
         self._hold("weights", weights)
 
     def _hold(self, name: str, values: np.ndarray) -> None:
@@ -83,9 +88,9 @@ class Trees(nn.Module):
 
     def forward(self, x: Any) -> Any:
         """Sums (N, K) of encoded rows (N, d)."""
-        at = self.roots + torch.zeros_like(x[:, :1], dtype=torch.int64)
+        at = self.roots + torch.zeros_like(x[:, :1], dtype=torch.int32)
         for _ in range(self._depth):
-            value = torch.gather(x, 1, self.feature[at])
+            value = torch.gather(x, 1, self.feature[at].to(torch.int64))
             go = self._answer(value, at)
             go = torch.where(torch.isnan(value), self.missing[at], go)
             # A leaf leads to itself.
@@ -93,7 +98,7 @@ class Trees(nn.Module):
         if self._single:
             sums = torch.matmul(self.weights[at].to(torch.float64), self.outputs)
         else:
-            sums = F.embedding_bag(at, self.weights, mode="sum").to(torch.float64)
+            sums = F.embedding_bag(self.number[at], self.weights, mode="sum").to(torch.float64)
         return (sums + self.base).to(torch.float32)
 
     def _answer(self, value: Any, at: Any) -> Any:
