@@ -150,8 +150,9 @@ def _torchscript(path: Path, table: Any) -> tuple[bytes, dict[str, Any]]:
     data = to_torchscript(onnx.load_model_from_string(content), manifest)
     bundle = load(path)
     frame = _rows(bundle, table)
-    got = predictions(data, bundle, frame)
-    return data, _checked("torchscript", bundle, _output(bundle, frame), got)
+    # The bundle first: it says what is wrong with the rows.
+    wanted = _output(bundle, frame)
+    return data, _checked("torchscript", bundle, wanted, predictions(data, bundle, frame))
 
 
 def _treelite(path: Path, table: Any) -> tuple[bytes, bytes, dict[str, Any]]:
@@ -165,11 +166,12 @@ def _treelite(path: Path, table: Any) -> tuple[bytes, bytes, dict[str, Any]]:
 
     bundle = load(path)
     frame = _rows(bundle, table)
+    wanted = _output(bundle, frame)
     Z = encoded_rows(bundle, columns, frame)
     got = np.asarray(treelite.gtil.predict(model, Z)).reshape(len(Z), -1)
     if bundle.classes is not None and got.shape[1] == 1:
         got = np.hstack([1 - got, got])
-    parity = _checked("treelite", bundle, _output(bundle, frame), got)
+    parity = _checked("treelite", bundle, wanted, got)
     told = {key: manifest.get(key) for key in ("student", "task", "classes")}
     text = json.dumps({**told, **columns}, ensure_ascii=False, indent=1).encode()
     return model.serialize_bytes(), text, parity

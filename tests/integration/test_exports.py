@@ -103,6 +103,14 @@ def test_a_treelite_model_comes_with_what_its_columns_mean(tmp_path):
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["c", "sklearn", "torchscript", "treelite"])
+def test_rows_that_lack_a_column_are_refused_by_its_name(tmp_path, kind):
+    frame, _, _ = saved(tmp_path, "decision_tree", "adult")
+    rows = frame.head(20).drop(columns="age")
+    with pytest.raises(KDError, match=r"lacks 1 column\(s\) that .*: 'age'"):
+        export(tmp_path / "s.kd", tmp_path / "s.out", format=kind, rows=rows)
+
+
 def test_neither_file_of_a_treelite_export_is_replaced_unless_asked(tmp_path, monkeypatch, capsys):
     saved(tmp_path, "decision_tree", "adult")
     monkeypatch.chdir(tmp_path)
