@@ -21,6 +21,8 @@ __all__ = ["EXTRA", "predictions", "to_torchscript"]
 EXTRA = "kdcore.json"
 
 _UNSEEN_CODE = -2
+#: Rows that are predicted at a time.
+_PART = 8192
 
 
 def to_torchscript(model: Any, manifest: dict[str, Any]) -> bytes:
@@ -95,7 +97,9 @@ def predictions(data: bytes, bundle: Bundle, table: Any) -> np.ndarray:
         inputs.append(torch.from_numpy(codes))
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        return np.asarray(jit.load(io.BytesIO(data))(*inputs))
+        module = jit.load(io.BytesIO(data))
+        parts = [module(*part) for part in zip(*(t.split(_PART) for t in inputs), strict=True)]
+        return np.asarray(torch.cat(parts))
 
 
 def _codes(values: Any, column: Column) -> np.ndarray:
