@@ -98,7 +98,8 @@ def predictions(data: bytes, bundle: Bundle, table: Any) -> np.ndarray:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         module = jit.load(io.BytesIO(data))
-        parts = [module(*part) for part in zip(*(t.split(_PART) for t in inputs), strict=True)]
+        split: list[Any] = [t.split(_PART) for t in inputs]
+        parts = [module(*part) for part in zip(*split, strict=True)]
         return np.asarray(torch.cat(parts))
 
 
