@@ -98,7 +98,7 @@ def predictions(data: bytes, bundle: Bundle, table: Any) -> np.ndarray:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         module = jit.load(io.BytesIO(data))
-        split: list[Any] = [t.split(_PART) for t in inputs]
+        split = [torch.split(t, _PART) for t in inputs]
         parts = [module(*part) for part in zip(*split, strict=True)]
         return np.asarray(torch.cat(parts))
 
