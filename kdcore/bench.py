@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from kdcore.bench_memory import peak_memory, teacher_memory, treelite_memory
 from kdcore.compiled import compile_teacher
 from kdcore.deployed import labelled_rows
-from kdcore.errors import KDError, ParameterError
+from kdcore.errors import KDError, KDWarning, ParameterError
 from kdcore.given import input_for
 from kdcore.latency import spread, throughput
 from kdcore.runtime import load
@@ -67,9 +68,9 @@ def bench(
     Returns
     -------
     dict
-        ``student``, ``teacher``, ``compiled_teacher`` and ``treelite_teacher`` (None where there
-        is none), each with
-        ``name``, ``single_us`` (``p50``, ``p99``, ``calls``), ``rows_per_second``,
+        ``student``, ``python_student`` (the one that ``kdcore.load(path, native=True)`` gives
+        back), ``teacher``, ``compiled_teacher`` and ``treelite_teacher`` (None where there is
+        none), each with ``name``, ``single_us`` (``p50``, ``p99``, ``calls``), ``rows_per_second``,
         ``size_bytes``, ``load_seconds`` and ``peak_bytes`` (of a process that loads the file and
         predicts a batch; None where it cannot be told); ``rows``, ``batch``, ``threads``,
         ``notes``.
@@ -96,11 +97,17 @@ def bench(
         "batch": min(_BATCH, len(frame)),
         "threads": threads,
         "student": _bundle_costs(Path(bundle), model, frame, threads, seconds),
+        "python_student": None,
         "teacher": None,
         "compiled_teacher": None,
         "treelite_teacher": None,
         "notes": notes,
     }
+    if model.manifest.get("role") != "teacher":
+        try:
+            found["python_student"] = _python_costs(Path(bundle), model, frame, seconds)
+        except KDError as error:
+            notes.append(f"no row of the student in Python: {error}")
     if teacher is None or target is None:
         return found
     table = labeled(frame, target, task=model.task)
@@ -180,6 +187,33 @@ def _treelite_costs(packed: Packed, rows: Any, threads: int, seconds: float) -> 
         "load_seconds": spread(treelite.Model.deserialize_bytes, [content], seconds / 4)["p50"]
         / 1e6,
         "peak_bytes": treelite_memory(made, Z, threads=threads),
+    }
+
+
+def _python_costs(path: Path, model: Bundle, frame: Any, seconds: float) -> dict[str, Any]:
+    """What the student costs in Python, called as its users call it: with frames.
+
+    Raises
+    ------
+    KDError
+        When the bundle holds no Python student, or its plugin is not there.
+    """
+    with warnings.catch_warnings():
+        # Parameters that held code change no prediction.
+        warnings.simplefilter("ignore", KDWarning)
+        student = load(path, native=True)
+        opened = spread(lambda p: load(p, native=True), [path], seconds / 4)["p50"]
+    ask = student.predict if model.classes is None else student.predict_proba
+    batch = frame.head(_BATCH)
+    return {
+        "name": model.manifest.get("student"),
+        "single_us": spread(
+            ask, [batch.iloc[[i]] for i in range(min(_SINGLE, len(batch)))], seconds
+        ),
+        "rows_per_second": throughput(ask, batch, seconds),
+        "size_bytes": None,
+        "load_seconds": opened / 1e6,
+        "peak_bytes": peak_memory(path, batch, native=True),
     }
 
 

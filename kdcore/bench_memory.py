@@ -45,6 +45,21 @@ bundle.predict(columns)
 bundle.predict_one({name: values[0].item() for name, values in columns.items()})
 """
 
+#: The same for the student in Python, which reads frames.
+_NATIVE = """
+import sys
+import numpy as np
+import pandas as pd
+import kdcore
+
+features = kdcore.load(sys.argv[1]).features
+student = kdcore.load(sys.argv[1], native=True)
+stored = np.load(sys.argv[2], allow_pickle=False)
+frame = pd.DataFrame({name: stored[f"c{i}"] for i, name in enumerate(features)})
+student.predict(frame)
+student.predict(frame.head(1))
+"""
+
 _TREELITE = """
 import sys
 import numpy as np
@@ -82,7 +97,9 @@ ask(rows)
 """
 
 
-def peak_memory(path: str | Path, batch: Any, *, threads: int = 1) -> int | None:
+def peak_memory(
+    path: str | Path, batch: Any, *, threads: int = 1, native: bool = False
+) -> int | None:
     """Largest memory in bytes of a process that loads a bundle and predicts a batch.
 
     Parameters
@@ -91,6 +108,8 @@ def peak_memory(path: str | Path, batch: Any, *, threads: int = 1) -> int | None
     batch : table
         With the columns that the bundle reads.
     threads : int, default=1
+    native : bool, default=False
+        Of the Python student in the bundle.
 
     Returns
     -------
@@ -111,7 +130,8 @@ def peak_memory(path: str | Path, batch: Any, *, threads: int = 1) -> int | None
     with tempfile.TemporaryDirectory(prefix="kdcore-") as folder:
         rows = Path(folder, "rows.npz")
         np.savez(rows, allow_pickle=False, **stored)
-        return _told(_BUNDLE, str(Path(path).absolute()), str(rows), str(threads))
+        code = _NATIVE if native else _BUNDLE
+        return _told(code, str(Path(path).absolute()), str(rows), str(threads))
 
 
 def teacher_memory(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,13 @@ from kdcore.columns import Column
 from kdcore.errors import BundleError
 from kdcore.files import atomic_path
 from kdcore.runtime import FORMAT_VERSION, Bundle, open_bundle
+from kdcore.versions import library_versions
 
 __all__ = ["TOLERANCE", "Packed", "pack", "pack_graph", "parity"]
 
 #: Largest difference allowed between ONNX and Python: of a probability, or of a value relative
 #: to the largest one.
 TOLERANCE = 1e-5
-
-_VERSIONED = ("kdcore", "numpy", "scikit-learn", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -163,7 +160,7 @@ def pack_graph(
         "format_version": FORMAT_VERSION,
         "student": name or type(model).__name__,
         **_signature(model, columns),
-        "versions": _versions(),
+        "versions": library_versions([model]),
         **info,
     }
     bundle = open_bundle(manifest, content)
@@ -231,10 +228,3 @@ def _signature(model: Any, schema: Sequence[Column]) -> dict[str, Any]:
         "classes": None if classes is None else classes.tolist(),
         "columns": columns,
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _VERSIONED:
-        found[name] = metadata.version(name)
-    return found

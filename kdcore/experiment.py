@@ -260,7 +260,9 @@ def distill(
         labeller=labeller,
         step=step,
     )
-    result.report.origin = origin(call, [result.teacher, result.student])
+    # A teacher whose labels came from the cache is known by its name alone.
+    named = [("teacher", name) for name in run.name.split(" + ")]
+    result.report.origin = origin(call, [result.teacher, result.student], named)
     if output is not None:
         result.report.seconds["total"] = clock.total()
         result.save(output, force=force, state=state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from kdcore.errors import BundleError, KDError, ParameterError
 from kdcore.files import atomic_path
 from kdcore.runtime import Bundle, load, open_bundle
 
-__all__ = ["FORMATS", "Exported", "export"]
+__all__ = ["FORMATS", "Exported", "export", "files_of"]
 
-FORMATS = ("onnx", "onnx-int8", "c", "sklearn", "treelite")
+FORMATS = ("onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite")
 
 #: What an ONNX file tells of its columns and classes, as JSON under the key ``kdcore``.
 _TOLD = ("student", "task", "classes", "columns")
@@ -43,6 +44,13 @@ class Exported:
     files: tuple[str, ...] = ()
 
 
+def files_of(output: str | Path, format: str) -> tuple[Path, ...]:
+    """The files that `export` would write."""
+    output = Path(output)
+    columns = (output.with_name(output.name + ".json"),) if format == "treelite" else ()
+    return (output, *columns)
+
+
 def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = None) -> Exported:
     """Write a bundle as another file; it appears whole or not at all.
 
@@ -50,11 +58,12 @@ def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = N
     ----------
     bundle : str or Path
     output : str or Path
-    format : {"onnx", "onnx-int8", "c", "sklearn", "treelite"}
+    format : {"onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite"}
         ``"onnx"``: one graph from the inputs ``numeric`` float (N, p), NaN where missing, and
         ``categorical`` string (N, c), empty where missing, to ``output``; its metadata names the
         columns and classes. ``"onnx-int8"``: see `kdcore.export_int8`. ``"c"``: see
         `kdcore.c_export.to_c`. ``"sklearn"``: a skops file of a Pipeline from raw columns.
+        ``"torchscript"``: see `kdcore.export_torchscript.to_torchscript`.
         ``"treelite"``: see `kdcore.export_treelite`; the columns are written to ``OUTPUT.json``.
     rows : str, Path or table, optional
         Rows of the self-test of a C file, and those on which other formats are compared with the
@@ -75,26 +84,26 @@ def export(bundle: str | Path, output: str | Path, *, format: str, rows: Any = N
         from kdcore.table_files import read_table
 
         table = read_table(rows)
-    beside: dict[str, bytes] = {}
     parity = None
+    told: tuple[bytes, ...] = ()
     if format == "c":
         from kdcore.c_export import to_c
 
         data = to_c(path, rows=table).encode()
     elif format in ("onnx", "onnx-int8"):
         data, parity = _onnx(path, table, small=format == "onnx-int8")
+    elif format == "torchscript":
+        data, parity = _torchscript(path, table)
     elif format == "treelite":
-        data, told, parity = _treelite(path, table)
-        beside[".json"] = told
+        data, columns, parity = _treelite(path, table)
+        told = (columns,)
     else:
         data, parity = _sklearn(path, table)
-    written = [output]
-    with atomic_path(output) as temporary:
-        temporary.write_bytes(data)
-    for ending, content in beside.items():
-        written.append(output.with_name(output.name + ending))
-        with atomic_path(written[-1]) as temporary:
-            temporary.write_bytes(content)
+    written = files_of(output, format)
+    with ExitStack() as stack:
+        # All of them are whole before the first is renamed.
+        for file, content in zip(written, (data, *told), strict=True):
+            stack.enter_context(atomic_path(file)).write_bytes(content)
     return Exported(len(data), parity, tuple(map(str, written)))
 
 
@@ -132,6 +141,20 @@ def _onnx(path: Path, table: Any, *, small: bool) -> tuple[bytes, dict[str, Any]
     return bytes(model.SerializeToString()), parity
 
 
+def _torchscript(path: Path, table: Any) -> tuple[bytes, dict[str, Any]]:
+    import onnx
+
+    from kdcore.export_torchscript import predictions, to_torchscript
+
+    manifest, content = read_archive(path)
+    data = to_torchscript(onnx.load_model_from_string(content), manifest)
+    bundle = load(path)
+    frame = _rows(bundle, table)
+    # The bundle first: it says what is wrong with the rows.
+    wanted = _output(bundle, frame)
+    return data, _checked("torchscript", bundle, wanted, predictions(data, bundle, frame))
+
+
 def _treelite(path: Path, table: Any) -> tuple[bytes, bytes, dict[str, Any]]:
     import onnx
 
@@ -143,11 +166,12 @@ def _treelite(path: Path, table: Any) -> tuple[bytes, bytes, dict[str, Any]]:
 
     bundle = load(path)
     frame = _rows(bundle, table)
+    wanted = _output(bundle, frame)
     Z = encoded_rows(bundle, columns, frame)
     got = np.asarray(treelite.gtil.predict(model, Z)).reshape(len(Z), -1)
     if bundle.classes is not None and got.shape[1] == 1:
         got = np.hstack([1 - got, got])
-    parity = _checked("treelite", bundle, _output(bundle, frame), got)
+    parity = _checked("treelite", bundle, wanted, got)
     told = {key: manifest.get(key) for key in ("student", "task", "classes")}
     text = json.dumps({**told, **columns}, ensure_ascii=False, indent=1).encode()
     return model.serialize_bytes(), text, parity

@@ -39,7 +39,8 @@ def native_members(
     ----------
     student : fitted student
         Its ``state()`` returns the name of a member and its bytes. It is needed where a fitted
-        attribute is no plain data.
+        attribute is no plain data. Attributes that its ``state_holds`` names are in it too, so
+        they are not written here.
     model : bytes, optional
         The graph in the same bundle. Tensors that the state has in common with it are not
         written twice.
@@ -67,8 +68,9 @@ def native_members(
             data, shared = parted(data, model)
         name += ".part" if shared else ""
         members[name] = data
+    held = getattr(student, "state_holds", ()) if name is not None else ()
     for key, value in vars(student).items():
-        if key in parameters or key in _OWN:
+        if key in parameters or key in _OWN or key in held:
             continue
         try:
             told["attributes"][key] = to_json(value)
@@ -80,6 +82,8 @@ def native_members(
         told["encoder"] = _encoder(student.encoder_)
     except NotPlain as error:
         return {"reason": f"its encoder cannot be written as plain data: {error}"}, {}
+    if "encoder_" in held:
+        told["encoder"] = None
     members[STUDENT] = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
     return {"class": type(student).__name__, "member": name, "shared": shared}, members
 
@@ -168,7 +172,12 @@ def _fill(student: Any, told: Mapping[str, Any], manifest: Mapping[str, Any]) ->
             raise ValueError(f"{name!r} is no fitted attribute")
         if name not in vars(student):
             setattr(student, name, from_json(value))
-    student.encoder_ = _from_encoder(told["encoder"], manifest)
+    if told["encoder"] is not None:
+        student.encoder_ = _from_encoder(told["encoder"])
+    # The raw columns are those of the manifest, which has been checked.
+    student.encoder_.schema_ = TableSchema(
+        [Column(c["name"], c["kind"], tuple(c.get("categories", ()))) for c in manifest["columns"]]
+    )
 
 
 def _parameter(value: Any) -> Any:
@@ -198,14 +207,10 @@ def _encoder(encoder: Encoder) -> dict[str, Any]:
     return {**_unfitted(encoder), "attributes": to_json(fitted)}
 
 
-def _from_encoder(told: Mapping[str, Any], manifest: Mapping[str, Any]) -> Encoder:
+def _from_encoder(told: Mapping[str, Any]) -> Encoder:
     encoder = _from_unfitted(told)
     for name, value in from_json(told["attributes"]).items():
         if name.startswith("__") or hasattr(type(encoder), name):
             raise ValueError(f"{name!r} is no fitted attribute of an encoder")
         setattr(encoder, name, value)
-    # The raw columns are those of the manifest, which has been checked.
-    encoder.schema_ = TableSchema(
-        [Column(c["name"], c["kind"], tuple(c.get("categories", ()))) for c in manifest["columns"]]
-    )
     return encoder

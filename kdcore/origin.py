@@ -15,7 +15,6 @@ from typing import Any
 
 __all__ = ["call_text", "command_line", "origin"]
 
-_VERSIONED = ("kdcore", "numpy", "pandas", "scikit-learn", "onnx", "onnxruntime")
 #: Arguments that change nothing in the result.
 _SILENT = ("on_progress", "cache", "output", "force")
 
@@ -34,21 +33,27 @@ def command_line(arguments: Sequence[str]) -> Iterator[None]:
         _command.reset(token)
 
 
-def origin(call: str | None = None, models: Sequence[Any] = ()) -> dict[str, Any]:
+def origin(
+    call: str | None = None,
+    models: Sequence[Any] = (),
+    names: Sequence[tuple[str, str | None]] = (),
+) -> dict[str, Any]:
     """``command``, ``versions`` of the libraries and plugins at work, and ``created`` (UTC).
 
     Parameters
     ----------
     call : str, optional
         The call in Python, for where no command of the shell was given.
-    models : sequence
-        Their distributions' versions are given too.
+    models, names
+        See `kdcore.versions.library_versions`.
     """
+    from kdcore.versions import library_versions
+
     command = _command.get()
     return {
         "command": command if command is not None else call,
         "shell": command is not None,
-        "versions": _versions(models),
+        "versions": library_versions(models, names),
         "platform": f"{platform.system()} {platform.machine()}",
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
@@ -92,26 +97,3 @@ def _text(value: Any) -> str:
     shape = getattr(value, "shape", None)
     size = " x ".join(map(str, shape)) if isinstance(shape, tuple) else ""
     return f"<{getattr(value, '__name__', type(value).__name__)}{f' {size}' if size else ''}>"
-
-
-def _versions(models: Sequence[Any]) -> dict[str, str]:
-    from importlib import metadata
-
-    from kdcore.candidates import installed
-
-    found = {"python": platform.python_version()}
-    names = list(_VERSIONED)
-    plugins = {c.value.partition(":")[0].partition(".")[0]: c for c in installed()}
-    for model in models:
-        top = type(model).__module__.partition(".")[0]
-        if top in plugins:
-            # The plugin, and the library that it is named after.
-            names += [plugins[top].distribution, plugins[top].distribution.removeprefix("kdcore-")]
-        elif model is not None and top not in ("builtins", "__main__"):
-            names.append(top)
-    for name in dict.fromkeys(names):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -220,8 +220,9 @@ class StudentSpec(Spec):
     exports : tuple of str, default=()
         Formats besides Python that ``kd export`` can write the student to: ``"onnx"``;
         ``"onnx-int8"`` where it has matrices of weights; ``"c"`` where `kdcore.c_graph` knows all
-        its operators; ``"treelite"`` for sums of trees; ``"sklearn"`` where it defines
-        ``to_sklearn()``: the bytes of a file, and an estimator that predicts what the file does.
+        its operators; ``"torchscript"`` where `kdcore.torch_operators` does; ``"treelite"`` for
+        sums of trees; ``"sklearn"`` where it defines ``to_sklearn()``: the bytes of a file, and
+        an estimator that predicts what the file does.
     input : {"table", "image"}, default="table"
         With ``"image"`` the columns must be the pixels of pictures.
     counterpart : str, optional

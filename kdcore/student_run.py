@@ -16,6 +16,7 @@ from kdcore.pictures import collect_or_say
 from kdcore.report import DistillReport
 from kdcore.teaching import plain_student, teach
 from kdcore.verdict import verdict
+from kdcore.versions import library_versions
 
 if TYPE_CHECKING:
     from kdcore.bundle import Packed
@@ -229,6 +230,10 @@ def _bundles(
         "metrics": versions["student"]["metrics"],
         "verdict": judged.to_dict(),
     }
+    # A teacher whose labels came from the cache is known by its name alone.
+    used = [("teacher", name) for name in run.name.split(" + ")]
+    used += [("loss", recipe["loss"]), ("selector", recipe["selector"])]
+    info["versions"] = library_versions([taught.student, run.labels.teacher], used)
     packed = pack(taught.student, held.X, name=student.name, info=info)
     other = models.get(judged.choice, taught.student)
     if other is taught.student:

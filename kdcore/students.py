@@ -72,6 +72,9 @@ class Student(RawTables, BaseEstimator):
     uses_curvature = False
     #: Whether it trains step by step, and asks for ``loss.at(progress)`` on the way.
     uses_steps = False
+    #: Names of fitted attributes, ``encoder_`` among them, that what ``state()`` writes gives back,
+    #: so that a bundle need not hold them again; see `kdcore.native`.
+    state_holds: tuple[str, ...] = ()
 
     alpha: float
     temperature: float

@@ -12,7 +12,7 @@ from small_models import SoftmaxStudent
 from test_compiled import SetTeacher
 
 import kdcore
-from kdcore import TeacherSpec
+from kdcore import StudentSpec, TeacherSpec
 from kdcore.__main__ import main
 from kdcore.bench_memory import peak_memory
 from kdcore.bundle import pack
@@ -27,6 +27,10 @@ class Linear(SoftmaxStudent):
 
 def make_sets(task: str) -> SetTeacher:
     return SetTeacher()
+
+
+def make_student(task: str) -> Linear:
+    return Linear()
 
 
 @pytest.fixture
@@ -54,14 +58,19 @@ def test_the_student_alone_and_beside_its_teacher(saved, capsys):
     )
     assert main(["bench", "s.kd", "rows.parquet", "--seconds", "0.01", "--json"]) == 0
     alone = json.loads(capsys.readouterr().out)
-    assert alone["teacher"] is alone["compiled_teacher"] is None
-    with kdcore.register(spec):
+    assert alone["teacher"] is alone["compiled_teacher"] is alone["python_student"] is None
+    # Its plugin is not there.
+    assert "no row of the student in Python: " in alone["notes"][0]
+    student = StudentSpec(
+        name="s", summary="Linear.", factory="test_bench:make_student", tasks=("binary",)
+    )
+    with kdcore.register(spec), kdcore.register(student):
         command = ["bench", "s.kd", "rows.parquet", "--teacher", "sets", "--seconds", "0.01"]
         assert main([*command, "--json"]) == 0
         out, err = capsys.readouterr()
         found = json.loads(out)
         assert err == "" or "no treelite row: trees with BRANCH_EQ" in err
-        for role in ("student", "teacher", "compiled_teacher"):
+        for role in ("student", "python_student", "teacher", "compiled_teacher"):
             costs = found[role]
             assert 0 < costs["single_us"]["p50"] <= costs["single_us"]["p99"]
             assert costs["rows_per_second"] > 0
@@ -79,6 +88,7 @@ def test_the_student_alone_and_beside_its_teacher(saved, capsys):
         lines = capsys.readouterr().out.splitlines()
         assert [line.split("  ")[0] for line in lines[1:]] == [
             "student",
+            "python student",
             "teacher",
             "compiled teacher",
         ]

@@ -106,7 +106,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [
         ("", "model", "1 row p50", "p99", "rows/s", "size", "load", "peak memory")
     ]
-    for key in ("student", "teacher", "compiled_teacher", "treelite_teacher"):
+    for key in ("student", "python_student", "teacher", "compiled_teacher", "treelite_teacher"):
         costs = found[key]
         if costs is None:
             continue

@@ -12,16 +12,16 @@ from kdcore.cli.completion import files
 __all__ = ["export_command"]
 
 
-@click.command("export", short_help="Write a saved student as ONNX, C, skops or treelite.")
+@click.command("export", short_help="Write a saved student as ONNX, C, TorchScript, treelite ...")
 @click.argument("bundle", shell_complete=files)
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["onnx", "onnx-int8", "c", "sklearn", "treelite"]),
+    type=click.Choice(["onnx", "onnx-int8", "c", "sklearn", "torchscript", "treelite"]),
     required=True,
     help="onnx: a graph from raw columns to predictions; onnx-int8: the same with weights of one "
-    "byte; c: one C99 file without dependencies; sklearn: a Pipeline as a skops file; treelite: "
-    "trees for the library of that name.",
+    "byte; c: one C99 file without dependencies; sklearn: a Pipeline as a skops file; torchscript: "
+    "an archive for torch.jit.load; treelite: trees for the library of that name.",
 )
 @click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
 @click.option(
@@ -51,9 +51,10 @@ def export_command(
             "an ONNX file is the bundle's own graph; it needs no rows.", param_hint="--rows"
         )
     path = Path(output)
-    require_free(path, force=force)
-    from kdcore.exports import export
+    from kdcore.exports import export, files_of
 
+    for file in files_of(path, kind):
+        require_free(file, force=force)
     found = export(bundle, path, format=kind, rows=rows)
     if as_json:
         echo_json(

@@ -1,5 +1,9 @@
-"""`kd predict` on a table that is larger than what it may hold: peak memory and rows a second."""
+"""`kd predict` on a table that is larger than what it may hold: peak memory and rows a second.
 
+`KD_BENCH_STREAM_ROWS` sets the number of rows.
+"""
+
+import os
 import subprocess
 import sys
 import time
@@ -9,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROWS, PIECE = 2_000_000, 250_000
+ROWS, PIECE = int(os.environ.get("KD_BENCH_STREAM_ROWS", "2000000")), 250_000
 LIMIT = 2**30
 
 

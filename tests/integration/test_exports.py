@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 
 import numpy as np
 import pytest
 import skops.io
 import treelite
 from integration import tables
+from lightgbm import LGBMClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 import kdcore
 from kdcore import KDError
 from kdcore.__main__ import main
 from kdcore.bundle import pack
 from kdcore.exports import FORMATS, export
+from kdcore.own_teachers import FittedTeacher
 from kdcore.registry import default_registry
+from kdcore.versions import library_versions
 
 TASKS = {"adult": "binary", "soybean": "multiclass", "housing": "regression"}
 #: Enough to have a model, not a good one.
@@ -61,7 +67,7 @@ def test_every_format_that_a_student_names_is_written_and_the_others_are_refused
         rows = frame.head(100) if kind != "onnx" else None
         found = export(tmp_path / "s.kd", file, format=kind, rows=rows)
         assert found.size_bytes == file.stat().st_size > 0
-        if kind in ("sklearn", "treelite"):
+        if kind in ("sklearn", "torchscript", "treelite"):
             assert found.parity["max_difference"] < 1e-5
             assert found.parity["flipped"] == 0
         if kind == "onnx-int8":
@@ -97,6 +103,28 @@ def test_a_treelite_model_comes_with_what_its_columns_mean(tmp_path):
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["c", "sklearn", "torchscript", "treelite"])
+def test_rows_that_lack_a_column_are_refused_by_its_name(tmp_path, kind):
+    frame, _, _ = saved(tmp_path, "decision_tree", "adult")
+    rows = frame.head(20).drop(columns="age")
+    with pytest.raises(KDError, match=r"lacks 1 column\(s\) that .*: 'age'"):
+        export(tmp_path / "s.kd", tmp_path / "s.out", format=kind, rows=rows)
+
+
+def test_neither_file_of_a_treelite_export_is_replaced_unless_asked(tmp_path, monkeypatch, capsys):
+    saved(tmp_path, "decision_tree", "adult")
+    monkeypatch.chdir(tmp_path)
+    command = ["export", "s.kd", "--format", "treelite", "-o", "m.tl"]
+    (tmp_path / "m.tl.json").write_text("mine")
+    assert main(command) == 1
+    assert "'m.tl.json' exists; use --force" in capsys.readouterr().err
+    assert (tmp_path / "m.tl.json").read_text() == "mine"
+    assert not (tmp_path / "m.tl").exists()
+    assert main([*command, "--force", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["files"] == ["m.tl", "m.tl.json"]
+    assert json.loads((tmp_path / "m.tl.json").read_text())["student"] == "decision_tree"
+
+
 def test_a_network_of_bytes_is_a_third_of_its_size_and_says_what_it_lost(tmp_path, capsys):
     frame, _, _ = saved(tmp_path, "sklearn_mlp", "adult")
     frame.head(200).to_csv(tmp_path / "rows.csv", index=False)
@@ -110,10 +138,23 @@ def test_a_network_of_bytes_is_a_third_of_its_size_and_says_what_it_lost(tmp_pat
     assert sizes["onnx-int8"]["size_bytes"] < 0.5 * sizes["onnx"]["size_bytes"]
 
 
+def test_a_bundle_names_the_versions_of_its_plugins_and_their_libraries(tmp_path):
+    saved(tmp_path, "xgboost", "adult")
+    found = kdcore.load(tmp_path / "s.kd").manifest["versions"]
+    for name in ("kdcore", "numpy", "scikit-learn", "onnxruntime", "kdcore-xgboost", "xgboost"):
+        assert found[name] == metadata.version(name)
+    assert "kdcore-lightgbm" not in found
+    used = [("teacher", "lightgbm"), ("teacher", "MyOwn"), ("loss", "kl"), ("selector", None)]
+    piped = Pipeline([("scale", StandardScaler()), ("model", LGBMClassifier())])
+    for models, names in (([None], used), ([FittedTeacher(piped)], [])):
+        assert "lightgbm" in library_versions(models, names)
+    assert "kdcore-lightgbm" in library_versions(names=used)
+
+
 def test_kd_plugins_tells_what_students_can_be_written_as(capsys):
     assert main(["plugins", "--json"]) == 0
     told = {p["name"]: p["exports"] for p in json.loads(capsys.readouterr().out)}
-    assert told["sklearn"]["svm"] == ["onnx", "onnx-int8", "c"]
+    assert told["sklearn"]["svm"] == ["onnx", "onnx-int8", "c", "torchscript"]
     assert "treelite" in told["xgboost"]["xgboost"]
 
 
@@ -127,7 +168,8 @@ def test_kd_bench_has_a_row_for_treelite_and_memory_for_the_teacher(tmp_path, ca
     command += ["--teacher-param", "n_estimators=20", "--target", "target", "--seconds", "0.01"]
     assert main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    for row in ("student", "teacher", "compiled_teacher", "treelite_teacher"):
+    rows = ("student", "python_student", "teacher", "compiled_teacher", "treelite_teacher")
+    for row in rows:
         assert found[row]["peak_bytes"] > 2**24
         assert found[row]["single_us"]["p50"] > 0
     assert len(frame) == found["rows"]

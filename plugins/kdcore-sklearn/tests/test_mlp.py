@@ -9,6 +9,7 @@ from kdcore.annealing_loss import Annealing
 from kdcore.bundle import pack
 from kdcore.errors import ParameterError
 from kdcore.losses import KL
+from kdcore.short_weights import shortened
 from kdcore.targets import SoftTargets, softmax
 from kdcore.testing import tiny_data, tiny_targets
 from kdcore_sklearn.mlp import MLPStudentClassifier, MLPStudentRegressor
@@ -89,8 +90,21 @@ def test_the_fitted_model_is_a_genuine_one_that_works_on_its_own(task):
     own, Z = student.model_, student.encoder_.transform(data.X)
     assert type(own) is (MLPRegressor if task == "regression" else MLPClassifier)
     assert [w.shape for w in own.coefs_[1:-1]] == [(64, 32)]
-    assert (own.predict(Z) == student.predict(data.X)).all()
+    assert (own.predict(Z.astype(float)) == student.predict(data.X)).all()
     np.testing.assert_allclose(output(own, Z), output(student, data.X), atol=1e-6)
+
+
+def test_weights_have_a_last_byte_of_zero_and_are_as_good():
+    rng = np.random.default_rng(0)
+    given = np.concatenate([rng.normal(size=500), 10.0 ** rng.uniform(-30, 30, 500), [0.0, -1.0]])
+    given = given.astype(np.float32)
+    kept = shortened(given)
+    np.testing.assert_allclose(kept, given, rtol=2.0**-16)
+    assert (kept.view(np.uint32) & 255 == 0).all()
+    assert (shortened(kept) == kept).all()
+    data = tiny_data("binary")
+    student = KINDS["binary"](max_iter=100).fit(data.X, tiny_targets(data))
+    assert all((w.view(np.uint32) & 255 == 0).all() for w in student.coefs_)
 
 
 @every_task

@@ -1,5 +1,7 @@
 """Students in bundles for continued work: weights and parameters come back, code never does."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -117,3 +119,20 @@ def test_damaged_states_are_refused_in_one_line():
         with pytest.raises(BundleError, match=r"^holds a state\.safetensors") as caught:
             restore(manifest, bad)
         assert "\n" not in str(caught.value)
+
+
+def test_a_bundle_holds_short_weights_and_the_encoder_once():
+    data = tiny_data("binary")
+    student = TorchMLPClassifier(hidden_layer_sizes=(32,), **FAST).fit(data.X, data.y)
+    packed = pack(student, data.X)
+    whole = student.state()[1]
+    shared = packed.bundle.manifest["native"]["shared"]
+    assert len(packed.members["state.safetensors.part"]) == len(whole) - shared[0][2]
+    told = json.loads(packed.members["student.json"])
+    assert told["encoder"] is None
+    assert "_importances" not in told["attributes"]
+    weights = [np.asarray(p.detach()) for p in student.model_.parameters() if p.ndim > 1]
+    assert all((w.view(np.uint32) & 255 == 0).all() for w in weights)
+    own = TorchMLPClassifier(module=nn.Linear(len(student.encoder_.owners_), 1), **FAST)
+    (weight, _) = own.fit(data.X, data.y).model_.parameters()
+    assert (np.asarray(weight.detach()).view(np.uint32) & 255 != 0).any()

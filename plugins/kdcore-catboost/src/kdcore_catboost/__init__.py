@@ -37,5 +37,5 @@ def kd_students() -> Iterable[StudentSpec]:
         tasks=_TASKS,
         uses_gradient=False,
         encoder="ordinal",
-        exports=("onnx", "c", "treelite"),
+        exports=("onnx", "c", "torchscript", "treelite"),
     )

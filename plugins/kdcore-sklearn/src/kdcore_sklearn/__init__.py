@@ -20,7 +20,7 @@ def kd_students() -> Iterable[StudentSpec]:
         tasks=("binary", "multiclass"),
         uses_gradient=True,
         encoder="standard",
-        exports=("onnx", "onnx-int8", "c", "sklearn"),
+        exports=("onnx", "onnx-int8", "c", "sklearn", "torchscript"),
         counterpart="ridge",
         recipe=StudentRecipe(
             encoder="teacher_bins:pairs=20",
@@ -37,7 +37,7 @@ def kd_students() -> Iterable[StudentSpec]:
         restore="kdcore_sklearn.state:restore",
         tasks=("regression",),
         encoder="standard",
-        exports=("onnx", "onnx-int8", "c", "sklearn"),
+        exports=("onnx", "onnx-int8", "c", "sklearn", "torchscript"),
         counterpart="logistic_regression",
         recipe=StudentRecipe(
             encoder="teacher_bins:pairs=20",
@@ -54,7 +54,7 @@ def kd_students() -> Iterable[StudentSpec]:
         restore="kdcore_sklearn.state:restore",
         tasks=("binary", "multiclass", "regression"),
         encoder="ordinal",
-        exports=("onnx", "c", "sklearn", "treelite"),
+        exports=("onnx", "c", "sklearn", "torchscript", "treelite"),
         recipe=StudentRecipe(
             augment=10,
             params={"shrinkage": 5.0},
@@ -69,7 +69,7 @@ def kd_students() -> Iterable[StudentSpec]:
         tasks=("binary", "multiclass", "regression"),
         uses_gradient=True,
         encoder="standard",
-        exports=("onnx", "onnx-int8", "c", "sklearn"),
+        exports=("onnx", "onnx-int8", "c", "sklearn", "torchscript"),
         recipe=StudentRecipe(
             encoder="teacher_bins",
             augment=10,
@@ -84,5 +84,5 @@ def kd_students() -> Iterable[StudentSpec]:
         restore="kdcore_sklearn.state:restore",
         tasks=("binary", "multiclass", "regression"),
         encoder="standard",
-        exports=("onnx", "onnx-int8", "c"),
+        exports=("onnx", "onnx-int8", "c", "torchscript"),
     )

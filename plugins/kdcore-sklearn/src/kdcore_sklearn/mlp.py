@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from kdcore import ClassifierStudent, RegressorStudent
 from kdcore.parameters import number, one_of, require, seed, whole
+from kdcore.short_weights import shortened
 from kdcore_sklearn.network import ACTIVATIONS, Network, Training, train
 from kdcore_sklearn.rows import distinct_rows
 from kdcore_sklearn.state import StateMixin
@@ -23,10 +24,10 @@ __all__ = ["MLPStudentClassifier", "MLPStudentRegressor", "make"]
 
 #: Below so many rows there is too little to hold out; the steps are limited instead.
 _FEWEST_HELD, _STEPS_A_ROW = 10, 20
+#: Rows that are predicted at a time.
+_PART = 8192
 #: Rows on which the importances are taken.
 _PROBED = 1000
-#: Rows that are predicted at once, in double precision.
-_BLOCK = 16_384
 
 
 class _MLPStudent(StateMixin):
@@ -140,10 +141,12 @@ class _MLPStudent(StateMixin):
             self.n_iter_, self.loss_curve_ = train(
                 network, Z, rows, targets, loss, logits, plan, rng
             )
+            for weights in network.weights:
+                weights[:] = shortened(weights)
             probe = Z[rows[:: -(-len(rows) // _PROBED)]]
             # A column at a time: over the whole table it would take another copy.
             spread = np.array([np.std(column[rows], dtype=float) for column in Z.T])
-            self._importances = network.sensitivity(probe) * spread
+            self._importances = (network.sensitivity(probe) * spread).astype(np.float32)
         return network
 
     def check_params(self) -> None:
@@ -180,18 +183,9 @@ class _MLPStudent(StateMixin):
         names = ("hidden_layer_sizes", "activation", "learning_rate_init", "random_state")
         return {name: getattr(self, name) for name in names}
 
-    def _in_double(self, predict: Callable[[np.ndarray], np.ndarray], Z: np.ndarray) -> np.ndarray:
-        """What ``predict`` says of encoded rows, a block of them at a time.
-
-        In single precision a prediction would depend on what other rows it is made with, as
-        kernels of matrix products differ.
-        """
-        starts = range(0, max(len(Z), 1), _BLOCK)
-        return np.concatenate([predict(Z[i : i + _BLOCK].astype(np.float64)) for i in starts])
-
     def encoded_importances(self) -> np.ndarray:
         """How far the outputs move with one standard deviation of each encoded column."""
-        return self._importances
+        return self._importances.astype(float)
 
     @property
     def coefs_(self) -> list[np.ndarray]:
@@ -231,7 +225,7 @@ class MLPStudentClassifier(_MLPStudent, ClassifierStudent):
         self._fill(model, network)
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
-        return self._in_double(self.model_.predict_proba, Z)
+        return _in_double(self.model_.predict_proba, Z)
 
 
 class MLPStudentRegressor(_MLPStudent, RegressorStudent):
@@ -255,7 +249,13 @@ class MLPStudentRegressor(_MLPStudent, RegressorStudent):
         self._fill(model, network, scale, shift)
 
     def predict_encoded(self, Z: np.ndarray) -> np.ndarray:
-        return self._in_double(self.model_.predict, Z)
+        return _in_double(self.model_.predict, Z)
+
+
+def _in_double(ask: Callable[[np.ndarray], np.ndarray], Z: np.ndarray) -> np.ndarray:
+    """Predictions that do not depend on what other rows they are made with, part by part."""
+    parts = [ask(Z[i : i + _PART].astype(np.float64)) for i in range(0, max(len(Z), 1), _PART)]
+    return np.concatenate(parts)
 
 
 def _layers(sizes: Any) -> str | None:

@@ -64,7 +64,7 @@ def kd_students() -> Iterable[StudentSpec]:
         embedded_selection=True,
         selector="budgeted_elimination",
         encoder="standard",
-        exports=("onnx", "onnx-int8", "c"),
+        exports=("onnx", "onnx-int8", "c", "torchscript"),
         recipe=StudentRecipe(
             encoder="teacher_bins",
             augment=10,
@@ -82,7 +82,7 @@ def kd_students() -> Iterable[StudentSpec]:
         embedded_selection=True,
         selector="budgeted_elimination",
         encoder="ordinal",
-        exports=("onnx", "onnx-int8"),
+        exports=("onnx", "onnx-int8", "torchscript"),
         input="image",
         recipe=StudentRecipe(augment=5, params={"early_stopping": False}),
         restore="kdcore_torch.saved:restore",

@@ -97,10 +97,14 @@ class TorchNetwork:
             plan = self._plan(targets, device, seed)
             self._check_batches(len(rows) - plan.held, plan.batch, network)
             history = train(network, Z, rows, targets, loss, self.link_, plan)
+        self._finish(network)
         self.model_ = network
         self.n_iter_, self.loss_curve_ = history.steps, history.values
         self.n_threads_ = history.threads
         self._importances = self._sensitivity(Z[rows[:: -(-len(rows) * widths[0] // _PROBED)]])
+
+    def _finish(self, network: nn.Module) -> None:
+        """What is done to a trained network; nothing by default."""
 
     def _rebuilt(
         self, shape: Any, weights: dict[str, torch.Tensor], own: nn.Module | None
@@ -200,7 +204,7 @@ class TorchNetwork:
             for k in range(output.shape[1]):
                 (grad,) = torch.autograd.grad(output[:, k].sum(), x, retain_graph=True)
                 total += torch.nan_to_num(grad).double().square().mean(dim=0)
-        return np.asarray(total.sqrt() * spread)
+        return np.asarray(total.sqrt() * spread, dtype=np.float32)
 
     def _seed(self) -> int:
         state = self.random_state

@@ -101,7 +101,8 @@ class _Graph:
 
 
 def _linear(graph: _Graph, layer: Any) -> None:
-    graph.node("Gemm", _array(layer.weight).T, _bias(layer))
+    # Weights as they lie in the state beside the graph, so that a bundle holds them once.
+    graph.node("Gemm", _array(layer.weight), _bias(layer), transB=1)
 
 
 def _conv(graph: _Graph, layer: Any) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_is_fitted
 
+from kdcore.short_weights import shortened
 from kdcore.students import table_of
 from kdcore_torch.network import TorchNetwork
 from kdcore_torch.onnx_layers import network_to_onnx
@@ -70,6 +72,23 @@ class TorchStudent(TorchNetwork):
 
     uses_gradient = True
     uses_steps = True
+    state_holds: tuple[str, ...] = (
+        "encoder_",
+        "selected_features_",
+        "_all_features",
+        "n_features_in_",
+        "feature_names_in_",
+        "classes_",
+        "n_iter_",
+        "loss_curve_",
+        "n_threads_",
+        "_importances",
+    )
+
+    def _finish(self, network: Any) -> None:
+        for weight in network.parameters() if self.module is None else ():
+            if weight.ndim > 1:
+                weight.data = torch.from_numpy(shortened(np.asarray(weight.detach())))
 
     def fit_encoded(self, Z: np.ndarray, targets: SoftTargets, loss: Loss) -> None:
         self._fit_network(Z, targets, loss)
@@ -89,7 +108,7 @@ class TorchStudent(TorchNetwork):
 
     def encoded_importances(self) -> np.ndarray:
         """How far the outputs move with one standard deviation of each encoded column."""
-        return self._importances
+        return self._importances.astype(float)
 
     def state(self) -> tuple[str, bytes]:
         """For a bundle: the name of a member and its bytes, from which `kdcore_torch.saved.restore`
