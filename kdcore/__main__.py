@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from kdcore.candidates import describe_error
 from kdcore.cli import cli
 from kdcore.cli.common import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, Settings
 from kdcore.errors import KDError, KDWarning
@@ -48,6 +47,8 @@ def main(args: Sequence[str] | None = None) -> int:
         except OSError as error:
             return _fail(error, _of_system(error), settings)
         except Exception as error:
+            from kdcore.candidates import describe_error
+
             text = (
                 f"unexpected {describe_error(error)}. Run it again with --debug for the "
                 "traceback, and report it if kdcore is at fault."
@@ -65,6 +66,8 @@ def _fail(error: BaseException, text: str, settings: Settings) -> int:
 
 
 def _of_system(error: OSError) -> str:
+    from kdcore.candidates import describe_error
+
     if error.strerror and error.filename is not None:
         return f"{error.strerror}: {error.filename}"
     return error.strerror or describe_error(error)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kdcore.candidates import describe_error
 from kdcore.errors import BundleError, KDError
 from kdcore.evaluation import row_losses
+from kdcore.notes import figure, note
 from kdcore.verdict import paired_interval
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def compiled_latency(teacher: Any, table: Any, *, size: int | None) -> tuple[Any
     Returns
     -------
     latency : dict or None
-        Microseconds ``single`` and ``batch_per_row``.
+        Microseconds ``single`` and ``batch_per_row``, and the ``bytes`` of its bundle.
     note : str
         Empty where there is a latency, or where the kind of teacher is never compiled.
     """
@@ -94,20 +95,17 @@ def compiled_latency(teacher: Any, table: Any, *, size: int | None) -> tuple[Any
     if teacher is None or not hasattr(teacher, "to_onnx"):
         return None, ""
     if size is not None and size > SIZE_LIMIT:
-        return None, (
-            f"the teacher was not compiled to see how fast it could be: {size / 1e6:.0f} MB are "
-            f"more than {SIZE_LIMIT / 1e6:.0f} MB."
-        )
+        return None, note("compiled_too_large", size=size / 1e6, most=SIZE_LIMIT / 1e6)
     try:
         packed = compile_teacher(teacher, table.head(_ROWS))
-        return bundle_latency(packed.bundle, table), ""
+        return {**bundle_latency(packed.bundle, table), "bytes": len(packed.data)}, ""
     except BundleError as error:
-        return None, f"the compiled teacher is not the teacher: {error}"
+        return None, note("compiled_differs", error=error)
     except KDError as error:
-        return None, f"the teacher cannot be compiled: {error}"
+        return None, note("compiled_not", error=error)
     except Exception as error:
         # A side measurement of somebody else's plugin must not end the distillation.
-        return None, f"compiling the teacher failed with {describe_error(error)}"
+        return None, note("compiled_failed", error=describe_error(error))
 
 
 def compile_instead(
@@ -148,10 +146,11 @@ def compile_instead(
     )
     if low <= 0:
         return ""
-    metric = "RMSE" if held.classes is None else "log loss"
-    return (
-        f"compile the teacher instead: ONNX Runtime answers one row of it in "
-        f"{run.compiled['single']:.0f} us, the student in {student_time:.0f} us, and its {metric} "
-        f"is lower by {gain:.3g} (95 % interval {low:+.3g} to {high:+.3g}); "
-        "kd bench --save-teacher and kdcore.compiled.compile_teacher write it."
+    return note(
+        "compile_instead_rmse" if held.classes is None else "compile_instead_log_loss",
+        teacher=run.compiled["single"],
+        student=student_time,
+        gain=figure(gain, 3),
+        low=figure(low, 3, "+"),
+        high=figure(high, 3, "+"),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdcore.candidates import describe_error
 from kdcore.files import atomic_path, prepare_folder
+from kdcore.notes import note
 from kdcore.saved_results import REPORT_NAME, RESULT_NAME
 
 if TYPE_CHECKING:
@@ -110,8 +111,12 @@ class DistillResult:
         if self.packed is not None:
             self.packed = self.packed.without_state()
             self.report.size_bytes["student"] = len(self.packed.data)
+        chosen = self.report.verdict["choice"]
         if self.preferred is not None:
             self.preferred = self.preferred.without_state()
+            self.report.size_bytes[chosen] = len(self.preferred.data)
+        elif chosen != "distilled":
+            self.report.size_bytes[chosen] = self.report.size_bytes["student"]
 
     def _page(self, path: Path) -> bytes:
         self.report.report = str(path)
@@ -120,5 +125,5 @@ class DistillResult:
         except Exception as error:
             # What took hours to make is not lost for a page about it.
             self.report.report = None
-            self.report.notes.append(f"the report could not be made: {describe_error(error)}")
+            self.report.notes.append(note("no_report", error=describe_error(error)))
             return b""

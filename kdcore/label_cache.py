@@ -19,6 +19,7 @@ import kdcore
 from kdcore.errors import KDError
 from kdcore.files import atomic_path
 from kdcore.labels import TeacherLabels
+from kdcore.notes import made_of, note_from
 
 if TYPE_CHECKING:
     from kdcore.table import RawTable
@@ -100,7 +101,7 @@ class LabelCache:
                 latency=meta["latency"],
                 size=meta["size"],
                 compiled=meta["compiled"],
-                compiled_note=meta["compiled_note"],
+                compiled_note=note_from(meta["compiled_note"], meta.get("compiled_note_of")),
                 cached=True,
             )
         except Exception:
@@ -120,6 +121,7 @@ class LabelCache:
             "size": run.size,
             "compiled": run.compiled,
             "compiled_note": run.compiled_note,
+            "compiled_note_of": made_of(run.compiled_note),
         }
         arrays = {"values": run.labels.values, "held": run.held, "unlabeled": run.unlabeled}
         kept: dict[str, Any] = {k: v for k, v in arrays.items() if v is not None}

@@ -13,8 +13,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from kdcore.versions import library_versions
-
 __all__ = ["call_text", "command_line", "origin"]
 
 #: Arguments that change nothing in the result.
@@ -49,6 +47,8 @@ def origin(
     models, names
         See `kdcore.versions.library_versions`.
     """
+    from kdcore.versions import library_versions
+
     command = _command.get()
     return {
         "command": command if command is not None else call,

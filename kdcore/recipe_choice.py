@@ -11,6 +11,7 @@ import numpy as np
 from kdcore.chooser import Choice, choose
 from kdcore.evaluation import paired_gain, row_losses
 from kdcore.nested import can_be_nested, nested_count, parts_of
+from kdcore.notes import figure, note
 from kdcore.recipe import MOST_BINNED, rivals
 from kdcore.recipe_fit import fit_student
 from kdcore.row_limit import MOST_CELLS
@@ -71,10 +72,7 @@ def chosen_recipe(
         need = nested_count(lesson.data) * one
         if need <= wishes.deadline.left():
             return choose(student, nested(), [recipe, *others], params)
-        notes.append(
-            f"comparing recipes would take about {need:.0f} s, more than the time limit leaves; "
-            "the default was used unless labels alone did better on held-out rows."
-        )
+        notes.append(note("not_compared", seconds=need))
     alone = [other for other in others if not other.teacher]
     late = wishes.deadline.left() <= fit_seconds
     if not alone or late or run.labels.provenance == "in-sample":
@@ -120,9 +118,11 @@ def ahead_of_teacher(
         choice,
         recipe=alone[best],
         moved=True,
-        reason=f"on held-out training rows the student of labels alone is ahead of the teacher (a "
-        f"loss of {weight @ losses[best]:.4g} against {weight @ teacher:.4g}), which has nothing "
-        "to teach it; labels alone were used.",
+        reason=note(
+            "ahead_of_teacher",
+            student=figure(weight @ losses[best]),
+            teacher=figure(weight @ teacher),
+        ),
     )
 
 
@@ -153,8 +153,9 @@ def harmed_by_rows(
         choice,
         recipe=replace(recipe, name="no synthetic rows", augment=0, params={}),
         moved=True,
-        reason=f"on held-out training rows synthetic rows did harm (a loss of {weight @ told:.4g}, "
-        f"and {weight @ without:.4g} without any), so none were used.",
+        reason=note(
+            "harmed_by_rows", with_rows=figure(weight @ told), without=figure(weight @ without)
+        ),
     )
 
 
@@ -162,8 +163,12 @@ def why_moved(choice: Choice) -> str:
     """Why another recipe than the default was used, in words for a note."""
     base = choice.trials[0]
     trial = next(t for t in choice.trials if t["name"] == choice.recipe.name)
-    return (
-        f"on held-out training rows the recipe {choice.recipe.name!r} had a loss of "
-        f"{trial['loss']:.4g} and {base['name']!r} {base['loss']:.4g} (a gain of "
-        f"{trial['gain']:.2g} with a standard error of {trial['se']:.2g}), so it was used."
+    return note(
+        "other_recipe",
+        recipe=choice.recipe.name,
+        loss=figure(trial["loss"]),
+        base=base["name"],
+        base_loss=figure(base["loss"]),
+        gain=figure(trial["gain"], 2),
+        se=figure(trial["se"], 2),
     )

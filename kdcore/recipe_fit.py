@@ -14,6 +14,7 @@ from kdcore.errors import FitError, KDError, first_line
 from kdcore.given import raw_like
 from kdcore.label_correction import corrected
 from kdcore.labels import teacher_output
+from kdcore.notes import note
 from kdcore.row_limit import MOST_CELLS, affordable_rows
 from kdcore.structure import structure_of
 from kdcore.targets import SoftTargets, encode_labels
@@ -118,11 +119,8 @@ class Lesson:
             return 0
         wanted = recipe.augment * len(self.data.train)
         if wanted > _MOST_SYNTHETIC:
-            note = (
-                f"{recipe.augment} synthetic rows for each training row would be {wanted:,}; "
-                f"{_MOST_SYNTHETIC:,} were made, the most that are."
-            )
-            self.told += [note] if note not in self.told else []
+            said = note("most_synthetic", times=recipe.augment, wanted=wanted, made=_MOST_SYNTHETIC)
+            self.told += [said] if said not in self.told else []
         return min(wanted, _MOST_SYNTHETIC)
 
     def quality(self, recipe: Recipe) -> dict[str, Any] | None:
@@ -237,13 +235,13 @@ def fit_student(
     X, targets = lesson.transfer_set(recipe)
     if getattr(make_encoder(estimator.encoder), "uses_structure", False):
         targets = targets.with_structure(lesson.structure)
-    rows, note = affordable_rows(
+    rows, said = affordable_rows(
         estimator, X, targets, most_cells=most_cells, random_state=lesson.random_state
     )
     if rows is not None:
         X, targets = X.iloc[rows], targets.take(rows)
-    if note and note not in lesson.told:
-        lesson.told.append(note)
+    if said and said not in lesson.told:
+        lesson.told.append(said)
     try:
         return estimator.fit(X, targets)
     except KDError:

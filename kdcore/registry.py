@@ -13,11 +13,9 @@ from kdcore.errors import KDError, ParameterError, PluginError, suggest
 from kdcore.hints import unknown_name
 from kdcore.loading import HOOKS
 from kdcore.plugins import Discovery, PluginInfo, discover
-from kdcore.specs import LossSpec, SelectorSpec, Spec, StudentSpec, TeacherSpec
+from kdcore.specs import ROLES, LossSpec, SelectorSpec, Spec, StudentSpec, TeacherSpec
 
 __all__ = ["ROLES", "Registration", "Registry", "default_registry", "register"]
-
-ROLES = tuple(kind.role for kind in HOOKS.values())
 
 # functools.cache alone could make two registries for two threads.
 _ONE_AT_A_TIME = threading.Lock()

@@ -15,6 +15,7 @@ import numpy as np
 from kdcore.errors import KDError, ParameterError
 from kdcore.evaluation import metrics, paired_gain
 from kdcore.nested import can_be_nested, part_of
+from kdcore.notes import Note, figure, note
 from kdcore.recipe import plain_recipe
 from kdcore.recipe_fit import Lesson, fit_student
 from kdcore.tuning import held_losses
@@ -65,33 +66,16 @@ class Relabelling:
         """Plain data for JSON."""
         return dict(vars(self))
 
-    def note(self) -> str | None:
+    def note(self) -> Note | None:
         """What a reader of the numbers must know."""
         if self.failed is not None:
-            instead = "true labels alone" if self.used == "none" else "its first labels"
-            return (
-                f"the teacher could not be fitted anew on the chosen columns, so {instead} "
-                f"were used: {self.failed}"
-            )
+            failed = "relabel_failed_none" if self.used == "none" else "relabel_failed"
+            return note(failed, error=self.failed)
         if self.teacher is None:
             return None
-        told = ", ".join(f"{t['labels']} {t['loss']:.4g}" for t in self.trials)
-        compared = f" (loss on held-out training rows: {told})" if told else ""
-        n = self.teacher["columns"]
-        if self.used == "none":
-            return (
-                "of the labels of the teacher, of the same teacher fitted anew on the "
-                f"{n} chosen columns, and true labels alone{compared}, the last were used."
-            )
-        if self.used == "old":
-            return (
-                f"labels of the teacher fitted anew on the {n} chosen columns were no "
-                f"better{compared}, so those of the teacher that reads all columns were used."
-            )
-        return (
-            f"the student learned from the teacher fitted anew on the {n} chosen "
-            f"columns{compared}; the teacher in the table is the one that reads all."
-        )
+        losses = {t["labels"]: figure(t["loss"]) for t in self.trials}
+        compared = note("relabel_losses", **losses) if losses else ""
+        return note(f"relabel_{self.used}", n=self.teacher["columns"], compared=compared)
 
 
 def check_relabel(wishes: ColumnWishes, source: Source) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kdcore.notes import made_of
+
 if TYPE_CHECKING:
     from kdcore.comparison import Comparison
 
@@ -54,10 +56,11 @@ class DistillReport:
         """Plain data for JSON, in the order of the documentation."""
         order = (
             "task classes rows split columns teacher plain plain_encoded student recipe selection "
-            "verdict latency_us size_bytes seconds parity seed notes bundle deploy report "
-            "origin pictures"
+            "verdict latency_us size_bytes seconds parity seed notes note_templates bundle deploy "
+            "report origin pictures"
         )
-        return {key: getattr(self, key) for key in order.split()}
+        told = {**vars(self), "note_templates": [made_of(text) for text in self.notes]}
+        return {key: told[key] for key in order.split()}
 
     def to_html(self, *, lang: str = "en") -> str:
         """The report as one page that stands alone; see `kdcore.webpage.report_page`."""
@@ -136,20 +139,21 @@ def summary_rows(report: DistillReport) -> tuple[list[str], list[list[str]]]:
     headings = ["", "model", *(_HEADINGS[m] for m in metrics)]
     headings += ["agrees" if report.classes else "R2 to t.", "1 row", "size"]
     rows = []
-    for label, part, key in (
-        ("teacher", report.teacher, "teacher"),
-        ("plain", report.plain, None),
-        ("same encoding", report.plain_encoded, None),
-        ("distilled", report.student, "student"),
+    for label, key in (
+        ("teacher", "teacher"),
+        ("plain", "plain"),
+        ("same encoding", "plain_encoded"),
+        ("distilled", "student"),
     ):
+        part = getattr(report, key)
         if part is None:
             continue
         scores = part["metrics"] or {}
         row = [label, part["name"], *(_number(scores.get(m)) for m in metrics)]
         row.append(_likeness(part.get("fidelity")))
-        latency = report.latency_us.get(key) if key else None
+        latency, size = report.latency_us.get(key), report.size_bytes.get(key)
         row.append(_time(latency["single"]) if latency else "")
-        row.append(_size(report.size_bytes.get(key)) if key else "")
+        row.append("" if size is None else _size(size))
         rows.append(row)
     return headings, rows
 
@@ -228,6 +232,10 @@ def _number(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
+def _share(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.1%}"
+
+
 def _likeness(fidelity: dict[str, float | None] | None) -> str:
     if not fidelity:
         return ""
@@ -264,7 +272,8 @@ def comparison_rows(
     headings = ["", "teacher", "student"]
     headings += ["at most", "columns"] if budgets else []
     headings += [f"{label}: teacher", "plain", "distilled"]
-    headings += ["gap closed", "agrees", "1 row", "size", "deploy"]
+    classes = metric != "rmse"
+    headings += ["gap closed", "agrees" if classes else "R2 to t.", "1 row", "size", "deploy"]
     body = []
     for row in frame.to_dict("records"):
         if isinstance(row["error"], str):
@@ -278,7 +287,7 @@ def comparison_rows(
                 *(["-" if most is None else str(most), f"{row['columns']:.0f}"] if budgets else []),
                 *(_number(row[f"{metric}_{who}"]) for who in ("teacher", "plain", "student")),
                 "-" if gap is None or gap != gap else f"{gap:.0%}",
-                _number(row["fidelity"]),
+                _share(row["fidelity"]) if classes else _number(row["fidelity"]),
                 _time(row["latency_us"]),
                 _size(row["size_bytes"]),
                 row["choice"],

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from kdcore.encoders import make_encoder
 from kdcore.errors import ParameterError, suggest
 from kdcore.loss_choice import make_loss
+from kdcore.notes import Note, note
 from kdcore.registry import default_registry
 from kdcore.specs import StudentRecipe, StudentSpec
 from kdcore.students import Student
@@ -41,7 +42,7 @@ class Resolved:
 
     name: str
     estimator: Any
-    note: str | None = None
+    note: Note | None = None
     plain: Any = None
     recipe: StudentRecipe | None = None
     given: frozenset[str] = frozenset()
@@ -179,10 +180,11 @@ def resolve_student(
     UnknownNameError, ParameterError, PluginError
         When there is no such student, it cannot do the task, or cannot use a parameter.
     """
-    note, own = None, frozenset[str]()
+    told: Note | None = None
+    own = frozenset[str]()
     spec: StudentSpec | None
     if isinstance(student, str):
-        name, note = _able_student(student, task)
+        name, told = _able_student(student, task)
         estimator = named_estimator("student", name, task)
         spec = default_registry().get("student", name)
     else:
@@ -217,13 +219,13 @@ def resolve_student(
     plain = None
     if not getattr(loss, "uses_teacher", True):
         plain = clone(estimator).set_params(loss=None, temperature=1.0)
-        says = f"the loss {type(loss).__name__} ignores the teacher: the student is a baseline."
-        note = says if note is None else f"{note} {says}"
+        says = note("loss_ignores_teacher", loss=type(loss).__name__)
+        told = says if told is None else note("both", first=told, second=says)
     own |= {*(params or {}), *given}
     return Resolved(
         name,
         estimator,
-        note,
+        told,
         plain,
         None if spec is None else spec.recipe,
         own,
@@ -267,7 +269,7 @@ def _check_features(student: Student, columns: list[str]) -> None:
     student._chosen(columns)
 
 
-def _able_student(name: str, task: str) -> tuple[str, str | None]:
+def _able_student(name: str, task: str) -> tuple[str, Note | None]:
     """The student itself, or the counterpart that stands in for it in this task."""
     registry = default_registry()
     spec = registry.get("student", name)
@@ -275,7 +277,7 @@ def _able_student(name: str, task: str) -> tuple[str, str | None]:
         return name, None
     other = spec.counterpart
     if other is not None and task in registry.get("student", other).tasks:
-        return other, f"the student {name!r} does not do {task}; its counterpart {other!r} does."
+        return other, note("counterpart", student=name, task=task, other=other)
     raise ParameterError(
         f"the student {name!r} does {', '.join(spec.tasks)}, not {task}; "
         f"use one of {_able('student', task)}."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kdcore.encoders import make_encoder
+from kdcore.notes import note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,10 +64,13 @@ def affordable_rows(
     if n <= keep:
         return None, ""
     rows = np.sort(rng.choice(n, keep, replace=False))
-    return rows, (
-        f"encoded by {estimator.encoder}, each row has {width:,} columns; so that this takes no "
-        f"more than {limit * 4 / 1e6:,.0f} MB, the student learned from {keep:,} of {n:,} rows "
-        "(at random). An encoder of fewer bins or pairs leaves room for more."
+    return rows, note(
+        "part_of_rows",
+        encoder=estimator.encoder,
+        width=width,
+        size=limit * 4 / 1e6,
+        rows=keep,
+        all_rows=n,
     )
 
 

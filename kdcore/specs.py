@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from kdcore.errors import SpecError
 
 __all__ = [
+    "ROLES",
     "TASKS",
     "LossSpec",
     "SelectorSpec",
@@ -347,3 +348,7 @@ class SelectorSpec(Spec):
     def _validate(self) -> None:
         self._require(self.kind in ("filter", "embedded"), "kind", "use 'filter' or 'embedded'")
         self._require(isinstance(self.reference, str), "reference", "use text")
+
+
+#: What a plugin can provide.
+ROLES = tuple(kind.role for kind in (TeacherSpec, StudentSpec, LossSpec, SelectorSpec))

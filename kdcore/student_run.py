@@ -11,6 +11,7 @@ from kdcore.distill_result import DistillResult
 from kdcore.evaluation import fidelity, metrics
 from kdcore.labels import teacher_output
 from kdcore.latency import bundle_latency, model_latency
+from kdcore.notes import note
 from kdcore.pictures import collect_or_say
 from kdcore.report import DistillReport
 from kdcore.teaching import plain_student, teach
@@ -129,21 +130,37 @@ def _judged(
         notes += failed
     if taught.selection is not None and taught.selection.selector is not None:
         notes.append(
-            f"the plain student reads the same {len(taught.selection.columns)} of "
-            f"{len(train.names)} columns, chosen within the same budget of "
-            f"{taught.selection.budget}."
+            note(
+                "same_columns",
+                n=len(taught.selection.columns),
+                p=len(train.names),
+                budget=taught.selection.budget,
+            )
         )
     packed, preferred = _bundles(student, lesson, taught, models, versions, recipe, judged)
     if packed is None:
-        notes.append(f"the student {student.name!r} cannot be written as ONNX: no bundle.")
+        notes.append(note("no_bundle", student=student.name))
     clock.lap("bundle")
     ask = taught.student.predict if classes is None else taught.student.predict_proba
     own = model_latency(ask, held.X) if packed is None else bundle_latency(packed.bundle, held.X)
-    latency = {"teacher": run.latency, "student": own, "compiled_teacher": run.compiled}
+    compiled = dict(run.compiled or {})
+    latency = {"teacher": run.latency, "student": own, "compiled_teacher": compiled or None}
+    latency |= {"plain": None, "plain_encoded": None}
+    sizes = {
+        "teacher": run.size,
+        "student": None if packed is None else len(packed.data),
+        "compiled_teacher": compiled.pop("bytes", None),
+        "plain": None,
+        "plain_encoded": None,
+    }
+    chosen = "student" if judged.choice == "distilled" else judged.choice
+    # One student in two roles costs the same in both.
+    cost = own if preferred is None else bundle_latency(preferred.bundle, held.X)
+    latency[chosen] = cost
+    sizes[chosen] = sizes["student"] if preferred is None else len(preferred.data)
     clock.lap("latency")
-    chosen = outputs["student" if judged.choice == "distilled" else judged.choice]
-    instead = compile_instead(run, held, chosen, own["single"], random_state=seed)
-    notes += [note for note in (run.compiled_note, instead) if note]
+    instead = compile_instead(run, held, outputs[chosen], cost["single"], random_state=seed)
+    notes += [said for said in (run.compiled_note, instead) if said]
     report = DistillReport(
         task=train.task,
         classes=None if classes is None else classes.tolist(),
@@ -169,7 +186,7 @@ def _judged(
         recipe=recipe,
         verdict={**judged.to_dict(), "compile_teacher": bool(instead)},
         latency_us=latency,
-        size_bytes={"teacher": run.size, "student": None if packed is None else len(packed.data)},
+        size_bytes=sizes,
         seconds={**clock.seconds, "total": clock.total()},
         selection=taught.selection_dict(),
         parity=None if packed is None else packed.bundle.manifest["parity"],
@@ -229,21 +246,13 @@ def _bundles(
 
 def _notes(student: Resolved, data: Data, run: TeacherRun) -> list[str]:
     """What a reader of the numbers must know."""
-    notes = [student.note] if student.note else []
+    notes: list[str] = [student.note] if student.note else []
     if run.cached:
-        notes.append(
-            f"the labels of the teacher {run.name} came from the cache; --no-cache makes them anew."
-        )
+        notes.append(note("labels_cached", teacher=run.name))
     if run.labels.provenance == "in-sample":
-        notes.append(
-            f"the labels of the teacher {run.name} are in-sample; if it was fitted on held-out "
-            "rows too, its own scores and the gap to it are flattered."
-        )
+        notes.append(note("labels_in_sample", teacher=run.name))
     elif run.asked_before and data.held.source is data.train.source:
-        notes.append(
-            "the teacher's labels were made before rows were held out; if it has seen their "
-            "targets, the verdict is flattered. Rows of --test FILE that it never saw are safe."
-        )
+        notes.append(note("labels_asked_before"))
     return notes
 
 

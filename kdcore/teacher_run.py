@@ -40,7 +40,7 @@ class TeacherRun:
     size : int or None
         Bytes of its model.
     compiled : dict or None
-        Microseconds of the teacher as ONNX Runtime runs it (`kdcore.compiled`).
+        Microseconds of the teacher as ONNX Runtime runs it, and its bytes (`kdcore.compiled`).
     compiled_note : str, default=""
         Why there are none, where a reader may wonder.
     cached : bool, default=False
@@ -58,7 +58,7 @@ class TeacherRun:
     unlabeled: np.ndarray | None = None
     latency: dict[str, float] | None = None
     size: int | None = None
-    compiled: dict[str, float] | None = None
+    compiled: dict[str, Any] | None = None
     compiled_note: str = ""
     cached: bool = False
     asked_before: bool = False

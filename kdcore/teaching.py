@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kdcore.chooser import Choice
 from kdcore.clock import Clock
 from kdcore.nested import part_of
+from kdcore.notes import note
 from kdcore.recipe import Recipe, default_recipe, plain_recipe
 from kdcore.recipe_choice import chosen_recipe, why_moved
 from kdcore.recipe_fit import fit_student
@@ -122,10 +123,7 @@ def teach(
     notes: list[str] = []
     late = wishes.deadline.left() <= 0
     if late:
-        notes.append(
-            f"the time limit of {wishes.deadline.seconds:g} s was used up by the teacher's labels; "
-            "the student learned from them without synthetic rows, tuning or validation."
-        )
+        notes.append(note("late", seconds=wishes.deadline.seconds))
         recipe = replace(recipe, augment=0, params={})
     selection = relabelling = None
     if wishes.columns.asked:
@@ -196,7 +194,7 @@ def teach(
     if relabelling is not None:
         if not choice.recipe.teacher:
             relabelling = replace(relabelling, used="none")
-        notes += [note for note in [relabelling.note()] if note]
+        notes += [said for said in [relabelling.note()] if said]
     return Taught(
         student=distilled,
         recipe=choice.recipe,

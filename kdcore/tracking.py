@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import math
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import kdcore
 from kdcore.errors import KDError, first_line
+
+if TYPE_CHECKING:
+    from kdcore.hpo import SearchResult
 
 __all__ = ["DEFAULT_URI", "Tracker", "numbers"]
 
@@ -70,6 +74,7 @@ class Tracker:
         params: Mapping[str, Any],
         *,
         parent: str | None = None,
+        content: Mapping[str, Any] | None = None,
     ) -> str:
         """Log one distillation.
 
@@ -81,6 +86,8 @@ class Tracker:
             What the user asked for; what the recipe made of it is logged as ``recipe.*``.
         parent : str, optional
             Id of the run of a comparison.
+        content : mapping, optional
+            More data by the names of JSON files.
 
         Returns
         -------
@@ -110,8 +117,35 @@ class Tracker:
             metrics=numbers(result),
             tags=tags,
             files=[Path(f) for f in dict.fromkeys(files) if f and Path(f).is_file()],
+            content=content,
             parent=parent,
         )
+
+    def log_search(self, found: SearchResult, params: Mapping[str, Any]) -> str:
+        """Log the student that a search picked, with its bundle and report, and all trials.
+
+        Parameters
+        ----------
+        found : SearchResult
+            Of which a trial was picked; it need not have been saved.
+        params : mapping
+
+        Returns
+        -------
+        str
+            Id of the run.
+        """
+        assert found.distilled is not None
+        report = found.distilled.report
+        content = {"trials.json": {"trials": found.trials, "front": found.front()}}
+        if report.bundle or report.report:
+            return self.log_distillation(report.to_dict(), params, content=content)
+        with tempfile.TemporaryDirectory() as folder:
+            found.distilled.save(folder, force=True)
+            try:
+                return self.log_distillation(report.to_dict(), params, content=content)
+            finally:
+                report.bundle = report.deploy = report.report = None
 
     def log_comparison(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kdcore.evaluation import row_losses
+from kdcore.notes import figure
 
 __all__ = ["Verdict", "paired_interval", "verdict"]
 
@@ -226,11 +227,14 @@ def _chosen(scores: _Scores, rows: float) -> tuple[str, str]:
     """What to deploy, and the sentence that says why."""
 
     def change(name: str) -> str:
-        plain = f"{scores.mean('plain'):.4g} of the plain student"
-        return f"{scores.title} {scores.mean(name):.4g} against {plain}"
+        plain = f"{figure(scores.mean('plain'))} of the plain student"
+        return f"{scores.title} {figure(scores.mean(name))} against {plain}"
+
+    def span(ends: tuple[float, float]) -> str:
+        return f"{figure(ends[0], 3, '+')} to {figure(ends[1], 3, '+')}"
 
     def shown(interval: tuple[float, float]) -> str:
-        return f"95 % interval of the gain {interval[0]:+.3g} to {interval[1]:+.3g}"
+        return f"95 % interval of the gain {span(interval)}"
 
     _, interval = scores.gain("plain", "distilled")
     text = f"{change('distilled')} ({shown(interval)})"
@@ -246,11 +250,11 @@ def _chosen(scores: _Scores, rows: float) -> tuple[str, str]:
         if interval[0] > 0 and over[1] >= 0 and not same:
             return "distilled", (
                 f"deploy the distilled student: {text}. Its encoding alone reaches "
-                f"{scores.mean('plain_encoded'):.4g}; the teacher's labels add {soft:+.3g} "
-                f"({over[0]:+.3g} to {over[1]:+.3g})."
+                f"{figure(scores.mean('plain_encoded'))}; the teacher's labels add "
+                f"{figure(soft, 3, '+')} ({span(over)})."
             )
         if encoded[0] > 0:
-            more = f"; the teacher's labels add {soft:+.3g} ({over[0]:+.3g} to {over[1]:+.3g})"
+            more = f"; the teacher's labels add {figure(soft, 3, '+')} ({span(over)})"
             return "plain_encoded", (
                 "deploy the student of labels alone with the encoding of the distilled one: "
                 f"{change('plain_encoded')} ({shown(encoded)}){'' if same else more}."

@@ -15,7 +15,6 @@ from click.testing import CliRunner
 
 import kdcore
 import kdcore.__main__ as program
-import kdcore.cli.plugins as command
 from kdcore.cli import cli
 from kdcore.cli.common import CommandGroup
 from kdcore.errors import PluginError
@@ -113,7 +112,7 @@ def test_the_table_is_aligned_and_a_bad_plugin_has_its_reason_below() -> None:
 
 
 def use(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "default_registry", lambda: registry)
+    monkeypatch.setattr("kdcore.registry.default_registry", lambda: registry)
 
 
 def test_without_any_plugin_the_list_is_empty_and_the_way_on_is_told(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 from kdcore.testing.isolation import run_python
@@ -89,3 +91,22 @@ except LookupError:
     pass
 """
     )
+
+
+@pytest.mark.skipif(find_spec("kdcore_sklearn") is None, reason="needs kdcore-sklearn")
+def test_a_model_of_scikit_learn_is_written_without_pytorch() -> None:
+    """skops walks through all of scikit-learn, and would import PyTorch where that is installed."""
+    done = run_python(
+        """
+        import sys
+        from kdcore_sklearn.state import dump
+        from sklearn.linear_model import Ridge
+
+        assert dump(Ridge())
+        assert "torch" not in sys.modules
+        import sklearn.externals.array_api_compat as bridge
+
+        assert "torch" not in vars(bridge)
+        """
+    )
+    assert done.returncode == 0, done.stderr

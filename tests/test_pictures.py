@@ -130,6 +130,16 @@ def test_intervals_hold_the_scores_that_they_belong_to():
     ):
         for metric, (low, high) in found.items():
             assert low - 1e-12 <= scores[metric] <= high + 1e-12, metric
+    # Of rows of equal weight, AUC and R2 vary as much as their intervals say.
+    noisy, sharp = values + rng.normal(size=500), output + 0.3 * np.eye(3)[classes.searchsorted(y)]
+    sharp /= sharp.sum(axis=1, keepdims=True)
+    for metric, told in (("roc_auc", (sharp, y, classes)), ("r2", (noisy, values, None))):
+        low, high = intervals(*told)[metric]
+        drawn = [
+            metrics(told[0][i], told[1][i], told[2])[metric]
+            for i in rng.integers(0, 500, (150, 500))
+        ]
+        assert high - low == pytest.approx(2 * 1.96 * np.std(drawn), rel=0.2), metric
     # Wilson's interval of 9 of 10, as in the literature.
     assert share_interval(0.9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-3)
 

@@ -25,6 +25,7 @@ import kdcore
 from kdcore import KDError
 from kdcore.__main__ import main
 from kdcore.comparison import Comparison
+from kdcore.notes import TEMPLATES, made_of, note, note_from
 from kdcore.saved_results import read_result
 from kdcore.webpage import comparison_page, data_of, report_page
 from kdcore.webpage.formats import number
@@ -158,6 +159,30 @@ def test_both_languages_have_the_same_words_with_the_same_gaps():
     assert english.keys() == chinese.keys()
     for key, text in english.items():
         assert gaps(text) == gaps(chinese[key]), key
+
+
+def test_notes_are_told_in_the_language_of_the_page(reports):
+    """Those without a template, of another version, stay English and say so."""
+    some = json.loads(json.dumps(reports["classes"]))
+    notes: list[str] = ["from an older kdcore", note("relabel_failed", error=EVIL)]
+    for name, text in TEMPLATES.items():
+        gaps = [(g, spec) for _, g, spec, _ in string.Formatter().parse(text) if g]
+        notes.append(note(name, **{gap: 3.0 if spec else "it" for gap, spec in gaps}))
+    some["notes"] = [str(text) for text in notes]
+    some["note_templates"] = [*map(made_of, notes[:-1]), {"template": "newer", "values": {}}]
+    page = report_page(some, lang="zh")
+    care = page[page.index('class="care"') : page.index("<nav")]
+    assert re.findall(r'<li lang="en">(.*?)</li>', care) == [
+        "From an older kdcore",
+        "The report could not be made: it",
+    ]
+    assert care.count("<li>") == len(notes) - 2
+    assert "教师 it 的标签来自缓存" in care
+    assert EVIL not in care
+    assert note_from(notes[1], made_of(notes[1])).template == "relabel_failed"
+    english = report_page(some, lang="en")
+    assert "The labels of the teacher it came from the cache" in english
+    assert "max_features=it is more" in english
 
 
 def test_a_language_that_is_not_there_is_refused(reports):

@@ -14,7 +14,6 @@ from pathlib import Path
 import click
 
 import kdcore
-from kdcore.candidates import installed
 from kdcore.cli.bench import bench_command
 from kdcore.cli.common import CommandGroup
 from kdcore.cli.compare import compare_command
@@ -34,6 +33,8 @@ __all__ = ["cli"]
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
+    from kdcore.candidates import installed
+
     click.echo(f"kdcore {kdcore.__version__} at {Path(kdcore.__file__).parent}")
     click.echo(f"Python {platform.python_version()} at {sys.executable}")
     for plugin in installed():

@@ -14,7 +14,7 @@ from kdcore.cli.options import teacher_options
 __all__ = ["bench_command"]
 
 
-@click.command("bench")
+@click.command("bench", short_help="Time, size and memory of a saved student.")
 @click.argument("bundle", shell_complete=files)
 @click.argument("data", shell_complete=files)
 @teacher_options

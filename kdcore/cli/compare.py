@@ -49,7 +49,7 @@ def _by_name(
     return found
 
 
-@click.command("compare")
+@click.command("compare", short_help="Distill every teacher into every student; one table of all.")
 @click.argument("data", shell_complete=files)
 @data_options
 @click.option(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -86,6 +85,8 @@ def read_config(command: click.Command, file: str) -> dict[str, Any]:
         When the file cannot be read, a key is no option of the command, or a value is of a kind
         that the option cannot have.
     """
+    import tomllib
+
     try:
         content = tomllib.loads(Path(file).read_text(encoding="utf-8"))
     except OSError as error:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["distill_command", "show_report"]
 
 
-@click.command("distill")
+@click.command("distill", short_help="Distill a teacher into a small student.")
 @click.argument("data", shell_complete=files)
 @data_options
 @teacher_options

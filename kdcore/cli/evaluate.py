@@ -12,7 +12,7 @@ from kdcore.cli.completion import files
 __all__ = ["evaluate_command"]
 
 
-@click.command("evaluate")
+@click.command("evaluate", short_help="Judge a saved student on labelled rows.")
 @click.argument("bundle", shell_complete=files)
 @click.argument("data", shell_complete=files)
 @click.option(

@@ -12,7 +12,7 @@ from kdcore.cli.completion import files
 __all__ = ["export_command"]
 
 
-@click.command("export")
+@click.command("export", short_help="Write a saved student as ONNX, C, TorchScript, treelite ...")
 @click.argument("bundle", shell_complete=files)
 @click.option(
     "--format",

@@ -16,7 +16,7 @@ from kdcore.errors import KDError
 __all__ = ["label_command"]
 
 
-@click.command("label")
+@click.command("label", short_help="Write a teacher's out-of-fold labels as a table.")
 @click.argument("data", shell_complete=files)
 @click.option("--target", "-t", required=True, metavar="COL", help="Column to predict.")
 @teacher_options

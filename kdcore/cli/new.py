@@ -7,7 +7,7 @@ import shlex
 import click
 
 from kdcore.cli.common import echo_json, json_option
-from kdcore.registry import ROLES
+from kdcore.specs import ROLES
 
 __all__ = ["new_command"]
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 import click
 
-from kdcore.candidates import describe_error
 from kdcore.cli.common import EXIT_ERROR, CommandGroup, echo_json, table_lines
 from kdcore.cli.new import new_command
 from kdcore.errors import KDError
-from kdcore.plugins import BUILTIN, PluginInfo
-from kdcore.registry import ROLES, Registry, default_registry
+from kdcore.specs import ROLES
+
+if TYPE_CHECKING:
+    from kdcore.plugins import PluginInfo
+    from kdcore.registry import Registry
 
 __all__ = ["plugins_command"]
 
@@ -58,6 +61,9 @@ def plugins_command(
                 "options of the listing do not go with a command; put options after it."
             )
         return
+    from kdcore.plugins import BUILTIN
+    from kdcore.registry import default_registry
+
     registry = default_registry()
     plugins = [p for p in registry.plugins if kind is None or _concerns(p, kind)]
     if check:
@@ -123,6 +129,8 @@ def _summary(provides: Sequence[str]) -> str:
 
 def _checked(registry: Registry, plugin: PluginInfo) -> PluginInfo:
     """Return the plugin as it stands after everything it provides has been imported."""
+    from kdcore.plugins import BUILTIN
+
     problems: list[str] = []
     for item in plugin.provides:
         role, _, name = item.partition(": ")
@@ -143,6 +151,7 @@ def _checked(registry: Registry, plugin: PluginInfo) -> PluginInfo:
 
 def _failed_checks(name: str) -> list[str]:
     """Run the cheap checks of the conformance kit on a plugin."""
+    from kdcore.candidates import describe_error
     from kdcore.testing import check_plugin
 
     try:

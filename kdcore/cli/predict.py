@@ -22,7 +22,7 @@ __all__ = ["predict_command"]
 _OUTPUTS = (".csv", ".parquet", ".feather")
 
 
-@click.command("predict")
+@click.command("predict", short_help="Predict rows with a saved student.")
 @click.argument("bundle", shell_complete=files)
 @click.argument("data", shell_complete=files)
 @click.option(

@@ -11,7 +11,7 @@ from kdcore.cli.common import echo_json
 __all__ = ["report_command"]
 
 
-@click.command("report")
+@click.command("report", short_help="Write the page of a result again, also in Chinese.")
 @click.argument("result")
 @click.option(
     "--output",

@@ -51,7 +51,7 @@ def _pick(ctx: click.Context, param: click.Parameter, value: str) -> str | int:
     return int(value) if value.isdecimal() else value
 
 
-@click.command("search")
+@click.command("search", short_help="Search the settings of a student: score, latency, columns.")
 @click.argument("data", shell_complete=files)
 @data_options
 @teacher_options
@@ -171,7 +171,7 @@ def search_command(
         asked = {**asked_for(), "trial": result.chosen, "students": ",".join(student)}
         # The one that was picked has this name.
         del asked["student"]
-        tracker.log_distillation(result.distilled.report.to_dict(), asked)
+        tracker.log_search(result, asked)
     elif tracker is not None:
         result.notes.append("no trial was picked, so nothing was logged to MLflow.")
     if as_json:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kdcore.clock import Clock
 from kdcore.hpo.trial import mean_ranking
+from kdcore.notes import note
 from kdcore.student_run import run_student
 from kdcore.wishes import Wishes
 
@@ -52,22 +53,16 @@ def refitted(
         and t["student"] == chosen.student
         and t["columns"] <= chosen.columns
     ]
-    note = f"trial {result.chosen} of {len(result.trials)}; "
+    told = {"trial": result.chosen, "trials": len(result.trials), "columns": chosen.columns}
     if rivals:
         best = min(rivals, key=lambda t: t["score"])["number"]
         plain = judge.learner(settings[best], names, ranking).estimator
         if settings[best].encoder is not None:
             plain.set_params(encoder=settings[best].encoder)
         learner = replace(learner, plain=plain)
-        note += (
-            f"the plain student is that of trial {best}, the best of labels alone with at most "
-            f"{chosen.columns} columns."
-        )
+        said = note("trial_beside_labels", best=best, **told)
     else:
-        note += (
-            f"no trial of labels alone with at most {chosen.columns} columns is complete, so the "
-            "plain student has the same parameters."
-        )
+        said = note("trial_alone", **told)
     found = run_student(
         learner,
         lesson,
@@ -75,5 +70,5 @@ def refitted(
         clock=Clock(),
         random_state=random_state,
     )
-    found.report.notes.append(note)
+    found.report.notes.append(said)
     return found

@@ -9,6 +9,7 @@ import numpy as np
 
 from kdcore.candidates import describe_error
 from kdcore.evaluation import row_losses
+from kdcore.notes import note
 from kdcore.pictures.classes import agreement, calibration
 from kdcore.pictures.intervals import intervals
 from kdcore.pictures.models import importance, learning
@@ -74,4 +75,4 @@ def collect_or_say(
     try:
         return collect(data, outputs, models), []
     except Exception as error:
-        return None, [f"the report has no pictures: {describe_error(error)}"]
+        return None, [note("no_pictures", error=describe_error(error))]

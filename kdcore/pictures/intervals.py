@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kdcore.evaluation import row_losses
+from kdcore.pictures.influence import auc_interval, r2_interval
 
 __all__ = ["intervals", "mean_interval", "share_interval"]
 
@@ -15,10 +16,11 @@ def intervals(
     classes: np.ndarray | None,
     sample_weight: np.ndarray | None = None,
 ) -> dict[str, list[float]]:
-    """Lower and upper ends for the metrics that are means over rows.
+    """Lower and upper ends of ``accuracy, log_loss, brier, roc_auc``, or of ``rmse, mae, r2``.
 
-    These are ``accuracy`` (Wilson 1927), ``log_loss`` and ``brier``, or ``rmse`` and ``mae``
-    (intervals of Student's t; that of RMSE is the root of that of the mean squared error).
+    Accuracy has Wilson's interval (1927), losses have Student's t (that of RMSE is the root of that
+    of the mean squared error), AUC and R2 those of `kdcore.pictures.influence`, for rows of equal
+    weight only.
 
     Parameters
     ----------
@@ -29,22 +31,34 @@ def intervals(
     sample_weight : array of shape (n,), optional
     """
     weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    equal = bool((weight == weight[0]).all())
+    more = None
     if classes is None:
         low, high = mean_interval(row_losses(output, y, None), weight)
+        if equal:
+            more = r2_interval(output, y)
         return {
             "rmse": [float(np.sqrt(max(low, 0.0))), float(np.sqrt(high))],
-            "mae": list(mean_interval(np.abs(output - y), weight)),
-        }
+            "mae": _of_losses(np.abs(output - y), weight),
+        } | ({"r2": more} if more else {})
     codes = np.searchsorted(classes, y)
     hard = np.zeros_like(output, dtype=float)
     hard[np.arange(len(y)), codes] = 1
     brier = ((output - hard) ** 2).sum(axis=1) / (2 if len(classes) == 2 else 1)
     right = output.argmax(axis=1) == codes
+    if equal:
+        more = auc_interval(output, codes)
     return {
         "accuracy": list(share_interval(float(np.average(right, weights=weight)), _rows(weight))),
-        "log_loss": list(mean_interval(row_losses(output, y, classes), weight)),
-        "brier": list(mean_interval(brier, weight)),
-    }
+        "log_loss": _of_losses(row_losses(output, y, classes), weight),
+        "brier": _of_losses(brier, weight),
+    } | ({"roc_auc": more} if more else {})
+
+
+def _of_losses(values: np.ndarray, weight: np.ndarray) -> list[float]:
+    """95 % interval of a mean of values that are never below 0."""
+    low, high = mean_interval(values, weight)
+    return [max(low, 0.0), high]
 
 
 def mean_interval(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:

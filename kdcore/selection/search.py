@@ -11,6 +11,7 @@ import numpy as np
 
 from kdcore.errors import FitError
 from kdcore.evaluation import paired_gain
+from kdcore.notes import note
 from kdcore.selection.judges import (
     FEWEST_ROWS,
     Judge,
@@ -134,16 +135,10 @@ def select_columns(
     notes: list[str] = []
     few = len(train) < FEWEST_ROWS
     if few:
-        notes.append(
-            f"{len(train)} training rows are too few to choose the number of columns by; the "
-            "budget was filled."
-        )
+        notes.append(note("few_rows", rows=len(train)))
     asked = wishes.max_features
     if isinstance(asked, int) and asked > len(train.names):
-        notes.append(
-            f"max_features={asked} is more than the {len(train.names)} columns of the table, so "
-            "all of them were allowed."
-        )
+        notes.append(note("budget_too_large", asked=asked, p=len(train.names)))
     able = {*varying(train.X, limits.pool), *limits.keep}
     candidates = [c for c in limits.pool if c in able]
     selector, wanted = wishes.made(), _wanted(limits, len(candidates))
@@ -158,10 +153,7 @@ def select_columns(
         if time_left() <= 0:
             break
     if len(judges) < number:
-        notes.append(
-            f"the time limit left {len(judges)} of {number} splits of the training rows to choose "
-            "columns by."
-        )
+        notes.append(note("fewer_splits", made=len(judges), wanted=number))
     found = _candidates(limits, candidates, told)
     if few:
         found = found[:1]
@@ -175,10 +167,7 @@ def select_columns(
     for done, (ranking, columns) in enumerate(found):
         step("select", done, len(found))
         if trials and time_left() <= 0:
-            notes.append(
-                f"the time limit ended the search for columns after {len(trials)} of "
-                f"{len(found)} sets."
-            )
+            notes.append(note("search_ended", done=len(trials), all_sets=len(found)))
             break
         trials.append((ranking, columns, losses(columns)))
     best, path = _chosen(trials, weight, wishes.tolerance)

@@ -5,7 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["count", "number", "percent", "ratio", "short", "signed", "size", "time"]
+from kdcore.notes import figure
+
+__all__ = [
+    "count",
+    "number",
+    "percent",
+    "ratio",
+    "short",
+    "signed",
+    "size",
+    "time",
+    "with_error",
+]
 
 _NONE = "–"
 #: Between a number and its unit there is no line break.
@@ -33,9 +45,18 @@ def short(value: float) -> str:
     return (f"{shown:,.10g}" if abs(shown) >= 10_000 else f"{shown:.5g}").replace("-", "−")
 
 
+def with_error(gain: float, error: float) -> str:
+    """A difference and its standard error to the same place: two digits of the error."""
+    if not (_known(gain) and _known(error)):
+        return signed(gain)
+    places = 1 - math.floor(math.log10(error)) if error > 0 else 4
+    places = min(max(places, 0), 8)
+    return f"{gain:+,.{places}f} ± {error:,.{places}f}".replace("-", "−")
+
+
 def signed(value: Any) -> str:
     """Three significant digits with a sign."""
-    return _NONE if not _known(value) else f"{value:+.3g}".replace("-", "−")
+    return _NONE if not _known(value) else figure(value, 3, "+").replace("-", "−")
 
 
 def count(value: Any) -> str:

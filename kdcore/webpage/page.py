@@ -42,11 +42,17 @@ def report_page(report: Mapping[str, Any], *, lang: str = "en") -> str:
     KDError
         When ``report`` is not such data, or there is no such language.
     """
+    from kdcore.webpage.notes_view import notes_view
     from kdcore.webpage.sections import sections
     from kdcore.webpage.verdict_words import banner
 
     def content(t: Words) -> dict[str, Any]:
-        return {"banner": banner(report, t), "sections": sections(report, t), "r": report}
+        return {
+            "banner": banner(report, t),
+            "notes": notes_view(report, t),
+            "sections": sections(report, t),
+            "r": report,
+        }
 
     return _page("report.html.j2", lang, report, content)
 
@@ -114,7 +120,7 @@ def _render(
         lstrip_blocks=True,
     )
     environment.filters |= {
-        name: getattr(formats, name) for name in formats.__all__ if name != "ratio"
+        name: getattr(formats, name) for name in ("count", "number", "percent", "size", "time")
     }
     # A compact text; the filter escapes what could end the script element.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}

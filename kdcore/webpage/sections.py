@@ -8,7 +8,7 @@ from typing import Any
 from kdcore.webpage import formats
 from kdcore.webpage.judged import calibration_view, classes_view, residuals_view, values_view
 from kdcore.webpage.told import columns_view, data_view, learning_view, origin_view, recipe_view
-from kdcore.webpage.words import Words
+from kdcore.webpage.words import Words, said
 
 __all__ = ["VERSIONS", "sections"]
 
@@ -95,14 +95,14 @@ def scores_view(report: Mapping[str, Any], t: Words) -> dict[str, Any]:
                     "cells": None,
                     "alike": "",
                     "time": formats.time(compiled["single"]),
-                    "size": "–",
+                    "size": formats.size(report["size_bytes"].get("compiled_teacher")),
                 }
             )
     return {
         "metrics": [t(m) for m in metrics],
         "alike": t("agrees" if likeness == "agreement" else "r2_to_teacher"),
         "rows": rows,
-        "labels": report["teacher"]["labels"],
+        "labels": said(t, "labels", report["teacher"]["labels"]),
     }
 
 
@@ -150,7 +150,7 @@ def segments_view(
         "overall": row(found["overall"], t("all_rows")),
         "n": formats.count(report["rows"]["test"]),
         "note": t(
-            "segments_note" if tables else "segments_none",
+            "segments_note" if tables else "segments_none" if found["tested"] else "segments_few",
             tested=formats.count(found["tested"]),
             fewest=found["fewest_rows"],
         ),
@@ -174,7 +174,7 @@ def _segment(entry: Mapping[str, Any], t: Words) -> str:
 def costs_view(report: Mapping[str, Any], t: Words) -> list[dict[str, Any]]:
     """Bars of latency and size."""
     latency, sizes = report["latency_us"], report["size_bytes"]
-    who = ("teacher", "compiled_teacher", "student")
+    who = ("teacher", "compiled_teacher", "plain", "plain_encoded", "student")
     groups: list[tuple[str, Callable[[Any], str], dict[str, float]]] = [
         (kind, formats.time, {k: latency[k][part] for k in who if latency.get(k)})
         for kind, part in (("latency_single", "single"), ("latency_batch", "batch_per_row"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from kdcore.webpage import formats
 from kdcore.webpage.charts import Chart
-from kdcore.webpage.words import Words
+from kdcore.webpage.words import Words, said
 
 __all__ = ["columns_view", "data_view", "learning_view", "origin_view", "recipe_view"]
 
@@ -95,7 +95,10 @@ def _curve(
         low, high = min(low, every), max(high, every)
     # A few columns may be far worse than all others; the picture is of the others.
     middle = sorted(a for a, _ in known)[len(known) // 2]
-    high = min(high, middle + 3 * max(middle - low, 1e-12)) if len(known) > 4 else high
+    if len(known) > 4:
+        most = min(high, middle + 3 * max(middle - low, 1e-12))
+        ends = [a + b for a, b in known if a <= most]
+        high = max([*ends, every] if every is not None and every <= most else ends)
     room = (high - low) * 0.06
     low, high = max(low - room, 0.0), high + room
     log = sizes[-1] >= 20 * sizes[0]
@@ -114,7 +117,7 @@ def _curve(
     )
     chart.line([(s, best[s][0]) for s in inside], "student")
     chart.marks([(s, best[s][0]) for s in inside], "student", 2.4)
-    if every is not None:
+    if every is not None and every <= high:
         chart.rule([(sizes[0], every), (sizes[-1], every)], t("all_columns"))
     if chosen is not None and low <= chosen[1] <= high:
         chart.marks([chosen], "ring", 7)
@@ -134,12 +137,13 @@ def learning_view(found: Mapping[str, Any] | None, t: Words) -> Chart | None:
         (min(values), max(values)),
         x_title=t("steps"),
         y_title=t("train_loss"),
-        title=t("learning"),
+        title=t("learning_curve"),
     )
     for key in ("plain", "plain_encoded", "student"):
         if key in curves:
             points = list(zip(curves[key]["steps"], curves[key]["loss"], strict=True))
             chart.line(points, key, t(key))
+    chart.note = t("learning_note")
     return chart
 
 
@@ -152,16 +156,15 @@ def recipe_view(report: Mapping[str, Any], t: Words) -> dict[str, Any]:
         if value is not None:
             shown = f"{value:.4g}" if isinstance(value, float) else str(value)
             shown = formats.count(value) if type(value) is int else shown
+            shown = said(t, "recipe", value) if key == "name" else shown
             rows.append((t(_RECIPE_WORDS.get(key, key)), shown))
     if recipe.get("params"):
         rows.append((t("params"), ", ".join(f"{k}={v}" for k, v in recipe["params"].items())))
     trials = [
         {
-            "name": trial["name"],
+            "name": said(t, "recipe", trial["name"]),
             "loss": formats.number(trial["loss"]),
-            "gain": ""
-            if "gain" not in trial
-            else f"{formats.signed(trial['gain'])} ± {formats.number(trial['se'], 2)}",
+            "gain": "" if "gain" not in trial else formats.with_error(trial["gain"], trial["se"]),
         }
         for trial in recipe.get("trials") or []
     ]
@@ -238,7 +241,9 @@ def origin_view(report: Mapping[str, Any], t: Words) -> dict[str, Any]:
         rows.append((t("created"), found["created"].replace("T", " ").replace("Z", " UTC")))
     if found.get("platform"):
         rows.append((t("platform"), found["platform"]))
-    seconds = ", ".join(f"{k} {formats.number(v, 2)}" for k, v in report["seconds"].items())
+    seconds = ", ".join(
+        f"{said(t, 'stage', k)} {formats.number(v, 2)}" for k, v in report["seconds"].items()
+    )
     rows.append((t("seconds"), seconds))
     versions = ", ".join(f"{k} {v}" for k, v in (found.get("versions") or {}).items())
     if versions:

@@ -6,14 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from kdcore.errors import ParameterError, suggest
-from kdcore.webpage import words_en, words_zh
+from kdcore.notes import TEMPLATES
+from kdcore.webpage import notes_zh, words_en, words_zh
 
-__all__ = ["LANGUAGES", "WORDS", "Words", "translator"]
+__all__ = ["LANGUAGES", "WORDS", "Words", "said", "translator"]
 
 #: From a key, and the values of its gaps, to text.
 Words = Callable[..., str]
 
-WORDS = {"en": words_en.WORDS, "zh": words_zh.WORDS}
+WORDS = {
+    "en": words_en.WORDS | {f"note_{key}": text for key, text in TEMPLATES.items()},
+    "zh": words_zh.WORDS | {f"note_{key}": text for key, text in notes_zh.TEMPLATES.items()},
+}
 #: Languages of the pages.
 LANGUAGES = tuple(WORDS)
 
@@ -39,3 +43,11 @@ def translator(lang: str) -> Words:
         return found.replace(" %", "\u00a0%")
 
     return text
+
+
+def said(t: Words, kind: str, value: Any) -> str:
+    """A value such as the name of a recipe in the language of the page, where that has a word."""
+    try:
+        return t(f"{kind}_{value}")
+    except KeyError:
+        return str(value)

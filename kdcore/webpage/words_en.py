@@ -132,6 +132,7 @@ WORDS = {
     "values of one column; listed are those where the difference to the other rows is too large "
     "for chance, all looks counted.",
     "segments_none": "None of {tested} groups stands out beyond chance.",
+    "segments_few": "The held-out rows are too few to look at groups of {fewest} and more.",
     # columns
     "columns_all": "The student reads all {p} columns.",
     "columns_some": "The student reads {n} of {p} columns, chosen by {selector}; the budget was "
@@ -150,8 +151,12 @@ WORDS = {
     "rows.",
     "unread": "No importance is known for this student; it reads: {names}.",
     # learning
-    "steps": "step",
-    "train_loss": "training loss",
+    "steps": "moment of the training",
+    "train_loss": "loss",
+    "learning_note": "Measured while training, on rows that the student held out for it where it "
+    "holds some out. A curve that still falls at its end asks for more steps. Each student has the "
+    "loss of its own labels, so that levels cannot be compared.",
+    "learning_curve": "Loss in the course of the training",
     # costs
     "latency_single": "One row at a time",
     "latency_batch": "A row's share of a batch",
@@ -240,4 +245,31 @@ WORDS = {
     "pareto_note": "Lower left is better. Filled: no other student is better, faster and smaller "
     "at once. Joined: nothing is better at that cost or less. Numbers are those of the table.",
     "nothing": "No pair was distilled; the reasons stand below.",
+    # values
+    "recipe_default": "default",
+    "recipe_textbook": "textbook",
+    "recipe_plain": "plain",
+    "recipe_plain, same encoding": "plain, same encoding",
+    "recipe_own encoder": "own encoder",
+    "recipe_no synthetic rows": "no synthetic rows",
+    "recipe_soft labels": "soft labels",
+    "recipe_munge rows": "munge rows",
+    "recipe_cart rows": "cart rows",
+    "labels_out-of-fold": "out-of-fold",
+    "labels_held-out": "held-out",
+    "labels_given": "given",
+    "labels_in-sample": "in-sample",
+    "stage_read": "read",
+    "stage_label": "label",
+    "stage_select": "select",
+    "stage_relabel": "relabel",
+    "stage_tune": "tune",
+    "stage_fit": "fit",
+    "stage_validate": "validate",
+    "stage_fit_plain": "fit plain",
+    "stage_fit_plain_encoded": "fit plain encoded",
+    "stage_evaluate": "evaluate",
+    "stage_bundle": "bundle",
+    "stage_latency": "latency",
+    "stage_total": "total",
 }

@@ -38,11 +38,13 @@ KEYS = {
 }
 
 MORE = {
-    "": "parity seed notes selection split deploy origin pictures",
+    "": "parity seed notes note_templates selection split deploy origin pictures",
     "teacher": "cached weights",
     "plain": "fidelity fit_seconds",
     "recipe": "name rows rows_quality calibration structure params trials label_correction",
     "verdict": "reason over_encoded compile_teacher",
+    "latency_us": "plain plain_encoded",
+    "size_bytes": "compiled_teacher plain plain_encoded",
     "seconds": "read select relabel tune validate fit_plain evaluate bundle latency",
 }
 
@@ -155,7 +157,9 @@ def test_every_student_gives_true_numbers_on_mixed_columns(capsys, task, student
     assert result["teacher"]["name"] == "xgboost"
     assert result["plain"]["name"] == result["student"]["name"] == student
     assert result["recipe"]["folds"] == 5
-    assert all(value > 0 for value in result["size_bytes"].values())
+    assert all(value > 0 for value in result["size_bytes"].values() if value is not None)
+    chosen = result["verdict"]["choice"]
+    assert result["size_bytes"]["student" if chosen == "distilled" else chosen]
     for who in ("teacher", "student"):
         assert set(result["latency_us"][who]) == {"single", "batch_per_row"}
         assert all(value > 0 for value in result["latency_us"][who].values())

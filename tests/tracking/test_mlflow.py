@@ -84,7 +84,7 @@ def test_a_comparison_is_a_run_with_one_below_it_for_each_pair(capsys) -> None:
 
 def test_a_search_is_logged_as_the_trial_that_it_picked(capsys) -> None:
     command = ["search", *COMMON, "--teacher", "random_forest", "--student", "decision_tree"]
-    command += ["--teacher-param", "n_estimators=10", "--parts", "2", "--trials", "4", "-o", "out"]
+    command += ["--teacher-param", "n_estimators=10", "--parts", "2", "--trials", "4"]
     assert main([*command, "--storage", "sqlite:///trials.db", "--mlflow", "sqlite:///s.db"]) == 0
     found = json.loads(capsys.readouterr().out)
     client, [run] = runs_of("sqlite:///s.db")
@@ -94,8 +94,12 @@ def test_a_search_is_logged_as_the_trial_that_it_picked(capsys) -> None:
     assert "storage" not in params
     loss = found["result"]["student"]["metrics"]["log_loss"]
     assert metrics["student.log_loss"] == pytest.approx(loss)
+    # Bundle and report are logged although no folder for them was named.
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
-    assert names == {path.name for path in Path("out").iterdir()}
+    assert names >= {"student.kd", "report.html", "result.json", "trials.json"}
+    assert found["result"]["bundle"] is None
+    trials = client.download_artifacts(run.info.run_id, "trials.json", dst_path=".")
+    assert json.loads(Path(trials).read_text())["trials"] == found["trials"]
 
 
 def test_the_guide_runs_as_it_stands(capsys) -> None:

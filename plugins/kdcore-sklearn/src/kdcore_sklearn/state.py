@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
+import sys
+import types
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -42,14 +45,30 @@ class StateMixin:
         return self.model_
 
 
+def _skops() -> Any:
+    """``skops.io``, imported without PyTorch, which takes seconds and hundreds of MB.
+
+    On import it asks scikit-learn for all its estimators, and the walk through its packages would
+    import scikit-learn's bridge to PyTorch too, wherever that is installed.
+    """
+    bridge = "sklearn.externals.array_api_compat.torch"
+    if "skops.io" not in sys.modules and "torch" not in sys.modules and bridge not in sys.modules:
+        sys.modules[bridge] = types.ModuleType(bridge)
+        try:
+            importlib.import_module("skops.io")
+        finally:
+            sys.modules.pop(bridge, None)
+    import skops.io
+
+    return skops.io
+
+
 def dump(model: Any, compression: int = zipfile.ZIP_STORED) -> bytes:
     """A skops file of a fitted estimator; equal models give equal bytes.
 
     A bundle compresses its members itself.
     """
-    import skops.io
-
-    written = skops.io.dumps(model, compression=zipfile.ZIP_STORED)
+    written = _skops().dumps(model, compression=zipfile.ZIP_STORED)
     with zipfile.ZipFile(io.BytesIO(written)) as archive:
         schema = json.loads(archive.read("schema.json"))
         arrays = {name: archive.read(name) for name in archive.namelist() if name[0].isdigit()}
@@ -81,15 +100,14 @@ def load(data: bytes) -> Any:
     BundleError
         When it holds others; they are named, and none is made.
     """
-    import skops.io
-
-    strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED))
+    skops = _skops()
+    strange = sorted(set(skops.get_untrusted_types(data=data)) - set(_TRUSTED))
     if strange:
         raise BundleError(
             f"holds a Python student with the type(s) {listed(strange)}, which are not trusted, "
             "so it is not restored."
         )
-    model = skops.io.loads(data, trusted=_TRUSTED)
+    model = skops.loads(data, trusted=_TRUSTED)
     for part in (model, *getattr(model, "named_steps", {}).values()):
         if hasattr(part, "tree_"):
             _check_tree(part.tree_)
