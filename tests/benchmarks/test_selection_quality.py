@@ -53,9 +53,14 @@ CLAIMS: dict[str, list[tuple[str, str, str, float]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Cells:
+    return Cells(tmp_path_factory.mktemp("cells"))
+
+
 @pytest.mark.parametrize("name", TABLES)
-def test_selectors_side_by_side(name: str, show: Any, tmp_path: Path) -> None:
-    table, cells = TABLES[name], Cells(tmp_path)
+def test_selectors_side_by_side(name: str, show: Any, cells: Cells) -> None:
+    table = TABLES[name]
     folder = Path(os.environ.get("KD_BENCH_DATA", "."))
     try:
         table.make(folder)
