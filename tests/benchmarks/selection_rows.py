@@ -175,7 +175,8 @@ class Rows:
             teacher="xgboost",
             teacher_params={"n_estimators": self.table.trees},
             student="pytorch_mlp",
-            recipe="plain",
+            recipe="fast",
+            augment=0,
             max_features=limit,
             relabel=relabel,
             random_state=self.seed,
@@ -213,9 +214,9 @@ def _lassonet(task: Any, k: int) -> list[str]:
     """LassoNet (Lemhadri et al. 2021) by its authors' code: https://github.com/lasso-net/lassonet.
 
     Its network has the student's layers and reads the same encoded rows, a one-hot group as one of
-    its ``groups``; held-out rows stop it. The path of penalties (each 10 % above the last) is walked
-    until at most k columns are left; where more than one went in the last step, those with the
-    largest weights before it fill the budget.
+    its ``groups``; held-out rows stop it. The path of penalties, each 10 % above the last, is
+    walked until at most k columns are left; where more than one went in the last step, those with
+    the largest weights before it fill the budget.
     """
     import torch
     from lassonet import LassoNetClassifier, LassoNetRegressor

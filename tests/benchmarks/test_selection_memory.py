@@ -1,0 +1,101 @@
+"""Peak memory of choosing columns of a wide table, in copies of it as float32.
+
+The copy that the user holds counts as one. The teacher and the network are small, so that tables
+are what is measured.
+
+    pytest -s tests/benchmarks/test_selection_memory.py
+
+KD_BENCH_ROWS (100,000) and KD_BENCH_COLUMNS (2,000) are the table's shape; KD_BENCH_STUDENTS cuts
+the list of students down. The largest needs some 2.5 GB.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+ROWS = int(os.environ.get("KD_BENCH_ROWS", "100000"))
+COLUMNS = int(os.environ.get("KD_BENCH_COLUMNS", "2000"))
+STUDENTS = os.environ.get("KD_BENCH_STUDENTS", "pytorch_mlp,decision_tree").split(",")
+MEASURE = """
+import ctypes, gc, json, os, sys, threading, time
+import numpy as np, pandas as pd
+import kdcore
+
+student, rows, columns = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * PAGE
+
+def table(n):
+    rng = np.random.default_rng(0)
+    X = np.empty((columns, n), dtype=np.float32)
+    for row in X:
+        row[:] = rng.normal(size=n)
+    y = X[0] + X[1] * X[2] + rng.normal(size=n) > 0
+    frame = pd.DataFrame(X.T, columns=[f"c{j}" for j in range(columns)], copy=False)
+    return pd.concat([frame, pd.Series(y.astype(int), name="target")], axis=1)
+
+stages = {}
+def step(stage, done, total):
+    stages["now"] = stage
+
+def distill(frame):
+    return kdcore.distill(
+        frame, target="target", teacher="xgboost", teacher_params={"n_estimators": 5},
+        student=student, recipe="plain", max_features=20, n_jobs=1, on_progress=step,
+    )
+
+distill(table(2000))
+gc.collect()
+ctypes.CDLL(None).malloc_trim(0)
+base, done = resident(), threading.Event()
+frame = table(rows)
+gc.collect()
+ctypes.CDLL(None).malloc_trim(0)
+own, peaks = resident() - base, {}
+
+def watch():
+    while not done.wait(0.002):
+        now = stages.get("now", "start")
+        peaks[now] = max(peaks.get(now, 0), resident() - base)
+
+stages.clear()
+watching = threading.Thread(target=watch)
+watching.start()
+start = time.process_time()
+result = distill(frame)
+seconds = time.process_time() - start
+done.set()
+watching.join()
+one = rows * columns * 4
+found = result.student.get_selected_features()
+print(json.dumps({
+    "own": own / one, "peaks": {k: v / one for k, v in peaks.items()}, "seconds": seconds,
+    "found": found, "stages": result.report.seconds,
+}))
+"""
+
+
+@pytest.mark.parametrize("student", STUDENTS)
+def test_a_wide_table_is_held_less_than_two_and_a_half_times(student, show):
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", MEASURE, student, str(ROWS), str(COLUMNS)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    told = json.loads(run.stdout)
+    by_stage = ", ".join(f"{stage} {peak:.2f}" for stage, peak in told["peaks"].items())
+    peak = max(told["peaks"].values())
+    show(
+        f"\n{ROWS:,} x {COLUMNS:,} for {student}: {peak:.2f} copies at the peak, of which the "
+        f"user's own {told['own']:.2f} ({by_stage}); {told['seconds']:.0f} s of CPU; "
+        f"chosen: {', '.join(told['found'])}"
+    )
+    assert {"c0", "c1", "c2"} <= set(told["found"])
+    assert peak < 2.5
