@@ -18,6 +18,7 @@ from kdcore.selection.judges import (
     judging_lessons,
     number_of_splits,
 )
+from kdcore.selection.some_rows import most_rows
 from kdcore.selection.stability import stability
 from kdcore.selection.task import sizes, varying
 
@@ -144,7 +145,14 @@ def select_columns(
             f"max_features={asked} is more than the {len(train.names)} columns of the table, so "
             "all of them were allowed."
         )
-    able = {*varying(train.X, limits.pool), *limits.keep}
+    some = most_rows(len(train.names))
+    if 0.8 * len(train) > some:
+        notes.append(
+            f"columns were chosen by {some:,} of the {len(train):,} training rows, and judged by "
+            f"{some // 4:,} others, so that copies of a table of {len(train.names):,} columns stay "
+            "small."
+        )
+    able = {*varying(train.column, limits.pool), *limits.keep}
     candidates = [c for c in limits.pool if c in able]
     selector, wanted = wishes.made(), _wanted(limits, len(candidates))
     # Training inside the student takes long, once.

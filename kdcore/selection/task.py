@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -230,7 +230,7 @@ def task_of(
         targets=targets.take(inside),
         held_X=frame.iloc[held],
         held_targets=targets.take(held),
-        candidates=varying(frame.iloc[inside]),
+        candidates=varying(frame.iloc[inside].get, map(str, frame.columns)),
         keep=[],
         most=most,
         random_state=random_state,
@@ -238,16 +238,22 @@ def task_of(
     )
 
 
-def varying(frame: Any, names: Sequence[str] | None = None) -> list[str]:
+def varying(column: Callable[[str], Any], names: Iterable[str]) -> list[str]:
     """Columns with more than one value; a gap is one.
+
+    Parameters
+    ----------
+    column : callable
+        A column of the training rows by its name, so that no table is made of them.
+    names : iterable of str
 
     Raises
     ------
     DataError
         When there is none.
     """
-    names = list(map(str, frame.columns)) if names is None else list(names)
-    found = [n for n in names if frame[n].nunique(dropna=False) > 1]
+    names = list(names)
+    found = [n for n in names if column(n).nunique(dropna=False) > 1]
     if not found:
         raise DataError(
             f"all {len(names)} columns that the student may read are constant in the training "

@@ -76,7 +76,7 @@ def split(table: Table, folder: Path, seed: int) -> Split:
         targets=targets(inside, soft, "out-of-fold"),
         held_X=X.iloc[held],
         held_targets=targets(held, ask(X.iloc[held]), "held-out"),
-        candidates=varying(X.iloc[inside]),
+        candidates=varying(X.iloc[inside].get, X.columns),
         keep=[],
         most=table.k,
         random_state=seed,
