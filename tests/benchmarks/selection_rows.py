@@ -14,6 +14,7 @@ from benchmarks.selection_tables import Split, Table
 from sklearn.base import clone
 
 import kdcore
+from kdcore.bundle import pack
 from kdcore.encoders import make_encoder
 from kdcore.evaluation import metrics
 from kdcore.registry import default_registry
@@ -88,14 +89,11 @@ class Rows:
         targets = task.targets if estimator is None else task.targets.plain()
         student = own.set_params(features=columns).fit(task.X, targets)
         fit = time.process_time() - start
-        # The others need not be there.
-        assert set(student.get_selected_features()) <= set(columns)
+        # What the file of the student reads counts, and the other columns need not be there.
+        saved = pack(student, made.test, state=False).bundle
+        assert set(saved.features) <= set(columns)
         test = made.test[columns]
-        output = (
-            student.predict_proba(test)
-            if task.targets.task != "regression"
-            else (student.predict(test))
-        )
+        output = saved.predict(test) if saved.classes is None else saved.predict_proba(test)
         return {**self._told(output), "columns": len(columns), **self._counts(columns),
                 "seconds": seconds, "fit": fit}  # fmt: skip
 

@@ -46,7 +46,7 @@ def step(stage, done, total):
 
 def distill(frame):
     return kdcore.distill(
-        frame, target="target", teacher="xgboost", teacher_params={"n_estimators": 5},
+        frame, target="target", teacher="xgboost", teacher_params={"n_estimators": 5}, folds=2,
         student=student, recipe="plain", max_features=20, n_jobs=1, on_progress=step,
     )
 
