@@ -3,7 +3,8 @@
 Every selector hands over a set of columns of exactly the budget's size; the same student is fitted
 to each set and judged, as it is saved, on rows that no teacher, selector or student has seen. Of a
 selector with several rankings the set with the smaller loss on the held-out rows counts, by the
-selector's own comparison. "<=" also chooses the size, within a larger budget; "fast" without fits of its own.
+selector's own comparison. "<=" also chooses the size, within a larger budget; "fast" does so
+without fits of its own.
 
     pip install --no-deps lassonet
     KD_BENCH_DATA=FOLDER pytest -s tests/benchmarks/test_selection_quality.py -k madelon
