@@ -18,7 +18,7 @@ __all__ = ["most_rows", "of_some_rows"]
 #: Of tables with more training cells than this so many are looked at, but of so many rows at least;
 #: and a quarter as many rows judge. What columns are worth is plain by then, and copies of wide
 #: tables are what memory goes to.
-_MOST_CELLS, _MOST_ROWS = 20_000_000, 20_000
+_MOST_CELLS, _MOST_ROWS = 10_000_000, 20_000
 
 
 def most_rows(n_columns: int) -> int:

@@ -28,6 +28,8 @@ __all__ = ["SelectionTask", "shares", "sizes", "task_of", "varying"]
 
 #: Most held-out rows that columns are permuted in, and most cells of these rows.
 _MOST_ROWS, _MOST_CELLS, _FEWEST_ROWS = 600, 250_000, 200
+#: Most rows that a boosted stand-in is fitted to.
+_MOST_BOOSTED = 20_000
 #: Each size is so much of the one before, down to so many columns.
 _RATE, _SMALLEST = 0.7, 3
 
@@ -193,14 +195,19 @@ class SelectionTask:
         return shares({c: by_name[c] for c in self.candidates})
 
     def _boosted(self, columns: Sequence[str], **options: Any) -> Surrogate:
-        frame = self.X[list(columns)]
+        rows = np.flatnonzero(self.targets.sample_weight > 0)
+        if len(rows) > _MOST_BOOSTED:
+            # Drawn here, before any copy is made.
+            rng = np.random.default_rng([self.random_state, 6])
+            rows = np.sort(rng.choice(rows, _MOST_BOOSTED, replace=False))
+        frame, targets = self.X[list(columns)].iloc[rows], self.targets.take(rows)
         schema = TableSchema.fit(frame)
         return fit_surrogate(
             schema,
             schema.numbers(frame),
             schema.codes(frame),
-            self.targets.sample_weight,
-            self.targets,
+            targets.sample_weight,
+            targets,
             random_state=self.random_state,
             **options,
         )
