@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
+import weakref
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,8 @@ from kdcore import DistillationClassifier, SelectorSpec
 from kdcore.builtin import kd_selectors
 from kdcore.errors import DataError, FitError, ParameterError, UnknownNameError
 from kdcore.resolve import Resolved
-from kdcore.selection import ColumnWishes, Limits, either_budget
-from kdcore.selection.filters import RankingSelector
+from kdcore.selection import ColumnWishes, Limits, either_budget, redundancy, some_rows
+from kdcore.selection.filters import MRMR, RankingSelector
 from kdcore.selection.redundancy import mrmr_order
 from kdcore.selection.search import Selection, _chosen
 from kdcore.selection.task import shares, sizes, task_of
@@ -448,6 +450,60 @@ def test_mrmr_passes_over_a_copy_of_what_it_has() -> None:
     labels = (a + 0.5 * b > 0).astype(int)
     task = task_of(X, SoftTargets(labels=labels, classes=np.array([0, 1])), 2, 0)
     assert set(mrmr_order(task)[:2]) in ({"a", "b"}, {"copy", "b"})
+
+
+class TestLargeTables:
+    """A part of their rows chooses, and nothing of it is held afterwards."""
+
+    def test_a_part_of_the_rows_chooses_with_classes_in_their_shares(self, monkeypatch):
+        monkeypatch.setattr(some_rows, "_MOST_CELLS", 800)
+        monkeypatch.setattr(some_rows, "_MOST_ROWS", 90)
+        seen = []
+
+        class Watching(MRMR):
+            def rankings(self, task):
+                seen.append(task)
+                return super().rankings(task)
+
+        data = table(1000).assign(label=np.where(np.arange(1000) % 50, "no", "yes"))
+        results = [distilled(TreeStudent(), data, max_features=2, selector=Watching())]
+        results.append(distilled(TreeStudent(), data, max_features=2, selector=Watching()))
+        task = seen[0]
+        assert (len(task.X), len(task.held_X)) == (100, 25)
+        assert np.bincount(task.targets.labels).tolist() == [98, 2]
+        assert task.targets.provenance == "out-of-fold"
+        first, again = (result.student.get_selected_features() for result in results)
+        assert first == again
+        assert any("chosen by 100 of the 750" in note for note in results[0].report.notes)
+
+    def test_the_rows_of_a_choice_are_let_go_with_it(self):
+        """A student that was asked from inside its task held the table until the collector came."""
+        held = []
+
+        class Watching(MRMR):
+            def rankings(self, task):
+                held.append(weakref.ref(task))
+                return super().rankings(task)
+
+        gc.disable()
+        try:
+            result = distilled(TreeStudent(), table(120), max_features=2, selector=Watching())
+            assert held
+            assert not any(ref() for ref in held)
+        finally:
+            gc.enable()
+        assert len(result.student.get_selected_features()) <= 2
+
+    def test_mrmr_looks_at_some_of_many_rows_with_the_same_answer(self, monkeypatch):
+        data = numbers(800)
+        labels = (data.pop("label") == "yes").to_numpy(dtype=int)
+        task = task_of(data, SoftTargets(labels=labels, classes=np.array([0, 1])), 3, 0)
+        whole = mrmr_order(task)
+        monkeypatch.setattr(redundancy, "_MOST_ROWS", 500)
+        monkeypatch.setattr(redundancy, "_AT_ONCE", 2)
+        assert mrmr_order(task)[0] == whole[0]
+        assert mrmr_order(task) == mrmr_order(task)
+        assert sorted(mrmr_order(task)) == sorted(whole)
 
 
 def test_a_selection_is_plain_data() -> None:

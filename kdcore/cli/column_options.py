@@ -65,7 +65,8 @@ _within_a_budget = together(
         "--selector",
         metavar="NAME",
         shell_complete=names("selector"),
-        help="How columns are chosen; prior_backward unless given. `kd plugins` lists names.",
+        help="How columns are chosen; prior_backward unless given, for PyTorch students "
+        "budgeted_elimination. `kd plugins` lists names.",
     ),
     click.option(
         "--keep",

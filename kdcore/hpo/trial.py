@@ -138,7 +138,7 @@ def rank_columns(lesson: Lesson, selector: Any, most: int, random_state: int) ->
             "rank them, which a search over their number needs; use teacher_prior."
         )
     teacher = lesson.teacher
-    candidates = varying(data.train.X, names)
+    candidates = varying(data.train.column, names)
     task = SelectionTask(
         X=data.train.X,
         targets=soft_targets(data.train, run.labels.values, run.labels.provenance),

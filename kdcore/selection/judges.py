@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,15 +15,23 @@ from kdcore.nested import part_count, part_of
 from kdcore.recipe import plain_recipe
 from kdcore.recipe_fit import Lesson, fit_student, soft_targets
 from kdcore.selection.narrow import narrowed
+from kdcore.selection.some_rows import of_some_rows
 from kdcore.selection.task import SelectionTask
 from kdcore.splits import Data
 from kdcore.tuning import held_losses
 
 if TYPE_CHECKING:
+    from kdcore.recipe import Recipe
     from kdcore.resolve import Resolved
     from kdcore.selection.limits import Limits
 
-__all__ = ["FEWEST_ROWS", "Judge", "agreed", "judging_lessons", "number_of_splits"]
+__all__ = [
+    "FEWEST_ROWS",
+    "Judge",
+    "agreed",
+    "judging_lessons",
+    "number_of_splits",
+]
 
 #: With fewer training rows none can be held out, and the budget is filled.
 FEWEST_ROWS = 50
@@ -130,14 +139,15 @@ class Judge:
             teacher=teacher,
             ask=None if teacher is None else lesson.ask,
             structure=lesson.structure if shown else None,
-            student=self.fit,
+            # Not `self.fit`: a judge that its task knows would outlive the selection, and its rows.
+            student=partial(_fitted, student, lesson, self.recipe),
             estimator=student.estimator,
             encoder=encoder,
         )
 
     def fit(self, columns: Sequence[str]) -> Any:
         """The student, fitted to labels and these columns."""
-        return fit_student(narrowed(self.student, columns), self.lesson, self.recipe)
+        return _fitted(self.student, self.lesson, self.recipe, columns)
 
     def losses(self, columns: list[str]) -> np.ndarray:
         """Loss of each held-out row, (m,), of the student or of what the selector has for it."""
@@ -170,12 +180,16 @@ class Judge:
         return list(told)
 
 
+def _fitted(student: Resolved, lesson: Lesson, recipe: Recipe, columns: Sequence[str]) -> Any:
+    return fit_student(narrowed(student, columns), lesson, recipe)
+
+
 def _unseen(lesson: Lesson, random_state: int, number: int) -> Lesson:
     """A part of the rows, with a teacher that has not seen the others where one can be fitted.
 
     The teacher is fitted when it is first asked for, and kept for other students and budgets.
     """
-    part = part_of(lesson, random_state, number)
+    part = of_some_rows(part_of(lesson, random_state, number), random_state)
     if lesson.run.refit is None:
         return part
     key = ("unseen", random_state, number)

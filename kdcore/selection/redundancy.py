@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["mrmr_order"]
 
 _TINY = 1e-12
+#: Most rows that are looked at, and columns that are float64 at a time.
+_MOST_ROWS, _AT_ONCE = 20_000, 64
 
 
 def mrmr_order(task: SelectionTask) -> list[str]:
@@ -26,33 +28,51 @@ def mrmr_order(task: SelectionTask) -> list[str]:
 
     The others follow by relevance alone.
 
+    Of more than 20,000 rows so many are looked at, drawn by chance.
     Categories count as ranks by their mean target, and missing values as the mean of the others.
     """
-    names, weight = task.candidates, task.targets.sample_weight
-    encoder = OrdinalEncoder().fit(task.X[names], task.targets, weight)
-    Z = encoder.transform(task.X[names]).astype(float)
-    Z = Z[:, np.argsort(encoder.owners_)]
+    names, targets = task.candidates, task.targets
+    frame, weight = task.X[names], targets.sample_weight
+    if len(frame) > _MOST_ROWS:
+        rng = np.random.default_rng([task.random_state, 5])
+        rows = np.sort(rng.choice(np.flatnonzero(weight > 0), _MOST_ROWS, replace=False))
+        frame, targets = frame.iloc[rows], targets.take(rows)
+        weight = targets.sample_weight
+    encoder = OrdinalEncoder().fit(frame, targets, weight)
+    Z = encoder.transform(frame)
+    order = np.argsort(encoder.owners_)
     share = weight / weight.sum()
-    known = np.isfinite(Z)
-    mass = (known * share[:, None]).sum(axis=0)
-    Z[~known] = 0.0
-    mean = (share @ Z) / np.maximum(mass, _TINY)
-    Z = np.where(known, Z - mean, 0.0)
-    spread = np.sqrt(share @ Z**2)
-    scaled = Z * np.sqrt(share)[:, None] / np.maximum(spread, _TINY)
-    relevance = _f_statistic(Z, share, task.targets)
-    relevance[spread < _TINY] = 0.0
+    relevance = np.zeros(len(names))
+    # Standardised columns, a row for each.
+    scaled = np.empty((len(names), len(Z)), dtype=np.float32)
+    for start in range(0, len(names), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        block, spread = _centred(Z[:, order[part]].astype(float), share)
+        relevance[part] = np.where(spread < _TINY, 0.0, _f_statistic(block, share, targets))
+        block *= np.sqrt(share)[:, None] / np.maximum(spread, _TINY)
+        scaled[part] = block.T
+    del Z, frame
     chosen = [names.index(c) for c in task.keep if c in names]
-    together = sum((np.abs(scaled.T @ scaled[:, j]) for j in chosen), np.zeros(len(names)))
+    together = sum((np.abs(scaled @ scaled[j]) for j in chosen), np.zeros(len(names)))
     while len(chosen) < min(task.most, len(names)):
         redundancy = together / len(chosen) if chosen else np.ones(len(names))
         score = relevance / np.maximum(redundancy, 1e-3)
         score[chosen] = -np.inf
         best = int(score.argmax())
         chosen.append(best)
-        together += np.abs(scaled.T @ scaled[:, best])
+        together += np.abs(scaled @ scaled[best])
     others = [j for j in np.argsort(-relevance, kind="stable") if j not in set(chosen)]
     return [names[j] for j in [*chosen, *others]]
+
+
+def _centred(Z: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns less their mean, 0 where missing, and their standard deviations."""
+    known = np.isfinite(Z)
+    mass = (known * share[:, None]).sum(axis=0)
+    Z[~known] = 0.0
+    mean = (share @ Z) / np.maximum(mass, _TINY)
+    Z = np.where(known, Z - mean, 0.0)
+    return Z, np.sqrt(share @ Z**2)
 
 
 def _f_statistic(Z: np.ndarray, share: np.ndarray, targets: SoftTargets) -> np.ndarray:

@@ -19,6 +19,7 @@ from kdcore.selection.judges import (
     judging_lessons,
     number_of_splits,
 )
+from kdcore.selection.some_rows import most_rows
 from kdcore.selection.stability import stability
 from kdcore.selection.task import sizes, varying
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Selection", "select_columns"]
 
+#: With fewer training rows selectors that train inside the student look at several splits too.
+_FEW_TO_TRAIN_ON = 1_000
 #: Losses that differ by so little, relatively, are equal but for rounding.
 _EQUAL = 1e-9
 
@@ -139,11 +142,17 @@ def select_columns(
     asked = wishes.max_features
     if isinstance(asked, int) and asked > len(train.names):
         notes.append(note("budget_too_large", asked=asked, p=len(train.names)))
-    able = {*varying(train.X, limits.pool), *limits.keep}
+    some = most_rows(len(train.names))
+    if 0.8 * len(train) > some:
+        notes.append(
+            note("some_rows", some=some, rows=len(train), judged=some // 4, p=len(train.names))
+        )
+    able = {*varying(train.column, limits.pool), *limits.keep}
     candidates = [c for c in limits.pool if c in able]
     selector, wanted = wishes.made(), _wanted(limits, len(candidates))
-    # Training inside the student takes long, once.
-    number = 1 if few or getattr(selector, "embedded", False) else number_of_splits(lesson)
+    # Training inside the student takes long, once, where there are many rows.
+    long = getattr(selector, "embedded", False) and len(train) >= _FEW_TO_TRAIN_ON
+    number = 1 if few or long else number_of_splits(lesson)
     judges: list[Judge] = []
     told: list[Mapping[int, dict[str, Any]]] = []
     for part in judging_lessons(lesson, number, random_state):

@@ -15,6 +15,7 @@ import numpy as np
 
 from kdcore.encoders.ordinal import OrdinalEncoder
 from kdcore.recipe_fit import Lesson, soft_targets
+from kdcore.selection.some_rows import of_some_rows
 from kdcore.splits import Data
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def resampled(lesson: Lesson, seed: Sequence[int]) -> Lesson:
     run = replace(lesson.run, labels=own, held=labels.values[left])
     data = Data(lesson.data.table, train.take(drawn), train.take(left), lesson.data.extra)
     whole = lesson if lesson.run.refit is None else None
-    return Lesson(data, run, lesson.random_state, whole=whole)
+    return of_some_rows(Lesson(data, run, lesson.random_state, whole=whole), lesson.random_state)
 
 
 def kuncheva(one: set[str], other: set[str], n_columns: int) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ __all__ = ["SelectionTask", "shares", "sizes", "task_of", "varying"]
 
 #: Most held-out rows that columns are permuted in, and most cells of these rows.
 _MOST_ROWS, _MOST_CELLS, _FEWEST_ROWS = 600, 250_000, 200
+#: Most rows that a boosted stand-in is fitted to.
+_MOST_BOOSTED = 20_000
 #: Each size is so much of the one before, down to so many columns.
 _RATE, _SMALLEST = 0.7, 3
 
@@ -193,14 +195,19 @@ class SelectionTask:
         return shares({c: by_name[c] for c in self.candidates})
 
     def _boosted(self, columns: Sequence[str], **options: Any) -> Surrogate:
-        frame = self.X[list(columns)]
+        rows = np.flatnonzero(self.targets.sample_weight > 0)
+        if len(rows) > _MOST_BOOSTED:
+            # Drawn here, before any copy is made.
+            rng = np.random.default_rng([self.random_state, 6])
+            rows = np.sort(rng.choice(rows, _MOST_BOOSTED, replace=False))
+        frame, targets = self.X[list(columns)].iloc[rows], self.targets.take(rows)
         schema = TableSchema.fit(frame)
         return fit_surrogate(
             schema,
             schema.numbers(frame),
             schema.codes(frame),
-            self.targets.sample_weight,
-            self.targets,
+            targets.sample_weight,
+            targets,
             random_state=self.random_state,
             **options,
         )
@@ -230,7 +237,7 @@ def task_of(
         targets=targets.take(inside),
         held_X=frame.iloc[held],
         held_targets=targets.take(held),
-        candidates=varying(frame.iloc[inside]),
+        candidates=varying(frame.iloc[inside].get, map(str, frame.columns)),
         keep=[],
         most=most,
         random_state=random_state,
@@ -238,16 +245,22 @@ def task_of(
     )
 
 
-def varying(frame: Any, names: Sequence[str] | None = None) -> list[str]:
+def varying(column: Callable[[str], Any], names: Iterable[str]) -> list[str]:
     """Columns with more than one value; a gap is one.
+
+    Parameters
+    ----------
+    column : callable
+        A column of the training rows by its name, so that no table is made of them.
+    names : iterable of str
 
     Raises
     ------
     DataError
         When there is none.
     """
-    names = list(map(str, frame.columns)) if names is None else list(names)
-    found = [n for n in names if frame[n].nunique(dropna=False) > 1]
+    names = list(names)
+    found = [n for n in names if column(n).nunique(dropna=False) > 1]
     if not found:
         raise DataError(
             f"all {len(names)} columns that the student may read are constant in the training "

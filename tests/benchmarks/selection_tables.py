@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.model_selection import cross_val_predict, train_test_split
+from sklearn.model_selection import KFold, cross_val_predict, train_test_split
 
 from kdcore.registry import default_registry
 from kdcore.selection import SelectionTask
@@ -24,15 +24,22 @@ __all__ = ["TABLES", "Split", "Table", "split"]
 
 @dataclass(frozen=True)
 class Table:
-    """A table, the number of columns to choose, and the columns that carry signal, if known."""
+    """A table, the number of columns to choose, and the columns that carry signal, if known.
+
+    Of an ordered one the last rows report, and those before them choose. ``others`` are students
+    that choose and learn ``k`` columns too.
+    """
 
     name: str
     k: int
     make: Callable[[Path], tuple[pd.DataFrame, np.ndarray]]
-    relevant: Callable[[pd.DataFrame], list[str]] = lambda X: []
+    relevant: Callable[[pd.DataFrame], list[str]] | None = None
     ceiling: int | None = None
     trees: int = 100
     regression: bool = False
+    ordered: bool = False
+    others: tuple[str, ...] = ()
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,28 +50,20 @@ class Split:
     test: pd.DataFrame
     y: np.ndarray
     relevant: set[str]
+    known_y: np.ndarray
 
 
 def split(table: Table, folder: Path, seed: int) -> Split:
     """Three fifths of the rows to learn from, a fifth to choose by, a fifth to report on."""
     X, y = table.make(folder)
-    groups = None if table.regression else y
-    few = len(y) < 100
-    rest, test = train_test_split(
-        np.arange(len(y)), test_size=0.3 if few else 0.2, random_state=seed, stratify=groups
-    )
-    inside, held = train_test_split(
-        rest,
-        test_size=0.3 if few else 0.25,
-        random_state=seed,
-        stratify=None if groups is None else groups[rest],
-    )
+    inside, held, test = _rows(table, y, seed)
     kind = "regression" if table.regression else "classification"
     blank = default_registry().create("teacher", "xgboost", task=kind)
     blank.set_params(n_estimators=table.trees, random_state=seed)
     teacher = clone(blank).fit(X.iloc[inside], y[inside])
     method = "predict" if table.regression else "predict_proba"
-    soft = cross_val_predict(blank, X.iloc[inside], y[inside], cv=3, method=method)
+    cv = KFold(3) if table.ordered else 3
+    soft = cross_val_predict(blank, X.iloc[inside], y[inside], cv=cv, method=method)
     ask = getattr(teacher, method)
     classes = None if table.regression else np.unique(y)
 
@@ -77,7 +76,7 @@ def split(table: Table, folder: Path, seed: int) -> Split:
         targets=targets(inside, soft, "out-of-fold"),
         held_X=X.iloc[held],
         held_targets=targets(held, ask(X.iloc[held]), "held-out"),
-        candidates=varying(X.iloc[inside]),
+        candidates=varying(X.iloc[inside].get, X.columns),
         keep=[],
         most=table.k,
         random_state=seed,
@@ -85,7 +84,28 @@ def split(table: Table, folder: Path, seed: int) -> Split:
         ask=ask,
         structure=structure_of(teacher),
     )
-    return Split(task, X.iloc[test], y[test], set(table.relevant(X)))
+    relevant = set() if table.relevant is None else set(table.relevant(X))
+    return Split(task, X.iloc[test], y[test], relevant, y[[*inside, *held]])
+
+
+def _rows(table: Table, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions of the rows that are learned from, that choose, and that report."""
+    everything = np.arange(len(y))
+    if table.ordered:
+        inside, held, test = np.split(everything, [int(0.6 * len(y)), int(0.8 * len(y))])
+        return inside, held, test
+    groups = None if table.regression else y
+    few = len(y) < 100
+    rest, test = train_test_split(
+        everything, test_size=0.3 if few else 0.2, random_state=seed, stratify=groups
+    )
+    inside, held = train_test_split(
+        rest,
+        test_size=0.3 if few else 0.25,
+        random_state=seed,
+        stratify=None if groups is None else groups[rest],
+    )
+    return inside, held, test
 
 
 def _stored(name: str, rows: int | None = None) -> Callable[[Path], Any]:
@@ -158,8 +178,15 @@ def _real(X: pd.DataFrame) -> list[str]:
 TABLES = {
     table.name: table
     for table in (
-        Table("madelon", 20, _stored("madelon"), _collinear, ceiling=100),
-        Table("interactions", 10, _interactions, lambda X: list(X)[:10], ceiling=100),
+        Table(
+            "madelon",
+            20,
+            _stored("madelon"),
+            _collinear,
+            ceiling=100,
+            others=("decision_tree", "svm", "logistic_regression"),
+        ),
+        Table("interactions", 10, _interactions, lambda X: list(X)[:10], ceiling=100, again=True),
         Table("adult_copies", 8, _shuffled_copies, _real),
         Table("isolet", 61, _stored("isolet"), trees=30),
         Table("khan_srbct", 12, _stored("khan_srbct")),
@@ -168,9 +195,16 @@ TABLES = {
         # Not among the tables on which the method was found.
         Table("bike_copies", 6, _noisy("bike_sharing", 6000, 7), _real, regression=True),
         Table(
-            "california_copies", 6, _noisy("california_housing", 6000, 10), _real, regression=True
+            "california_copies",
+            6,
+            _noisy("california_housing", 6000, 10),
+            _real,
+            ceiling=20,
+            regression=True,
         ),
         Table("letter_copies", 10, _noisy("letter", 5000, 5), _real, trees=30),
         Table("soybean", 12, _stored("soybean"), trees=30),
+        Table("fred_md_10", 10, _stored("fred_md"), ceiling=10, regression=True, ordered=True),
+        Table("fred_md_20", 20, _stored("fred_md"), ceiling=20, regression=True, ordered=True),
     )
 }

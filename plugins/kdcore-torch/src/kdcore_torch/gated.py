@@ -86,7 +86,11 @@ class GatedStudent:
         self.pace, self.seed = pace, task.random_state
         self.rng = np.random.default_rng([self.seed, 3])
         self.active = list(task.candidates)
-        frame, targets = task.X[self.active].iloc[rows], task.targets.take(rows)
+        # Choosing among columns or rows copies them, all of them too.
+        read = task.X if len(self.active) == task.X.shape[1] else task.X[self.active]
+        frame = read if len(rows) == len(read) else read.iloc[rows]
+        targets = task.targets.take(rows)
+        del read
         self.held = task.held_targets
         own = clone(estimator).set_params(features=self.active)
         loss = make_loss(
@@ -111,7 +115,9 @@ class GatedStudent:
         own.encoder_ = encoder
         self.targets = targets
         own._all_features, own._given_shape = list(map(str, task.X.columns)), None
-        Z, held = encoder.transform(frame), encoder.transform(task.held_X[self.active])
+        # The encoder takes the columns that it knows.
+        Z, held = encoder.transform(frame), encoder.transform(task.held_X)
+        del frame
         self._build(own, Z, make_gates)
         self.mean = torch.zeros(Z.shape[1])
         self.x, self.held_x = self._fronted(Z), self._fronted(held)

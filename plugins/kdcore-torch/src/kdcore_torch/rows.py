@@ -17,12 +17,14 @@ __all__ = ["CHUNK", "chunks", "distinct", "mapped"]
 
 #: Rows that are encoded, hashed or predicted at once.
 CHUNK = 16_384
+#: Encoded values that are hashed at once.
+_CELLS = 4_000_000
 
 
-def chunks(n: int) -> Iterator[slice]:
+def chunks(n: int, size: int = CHUNK) -> Iterator[slice]:
     """Slices that cover n rows."""
-    for start in range(0, n, CHUNK):
-        yield slice(start, min(start + CHUNK, n))
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
 
 
 def distinct(Z: np.ndarray, targets: SoftTargets, alpha: float) -> tuple[np.ndarray, SoftTargets]:
@@ -48,7 +50,8 @@ def distinct(Z: np.ndarray, targets: SoftTargets, alpha: float) -> tuple[np.ndar
     if alpha == 0 and not targets.unlabeled.any():
         targets = targets.plain()
     keys = np.empty(len(Z), dtype="V16")
-    for part in chunks(len(Z)):
+    # Of wide rows fewer at a time, as this makes copies of them.
+    for part in chunks(len(Z), min(CHUNK, max(256, _CELLS // max(1, Z.shape[1])))):
         # Adding zero turns -0.0 into 0.0, which is equal but has other bytes.
         columns: list[np.ndarray] = [Z[part] + np.float32(0)]
         labels = targets.labels[part, None] + 0

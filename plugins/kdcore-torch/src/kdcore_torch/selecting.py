@@ -54,11 +54,12 @@ class EmbeddedSelector(RankingSelector):
             student.set_params(encoder=task.encoder)
         rows = self.rows_of(task)
         targets = task.targets.take(rows).with_structure(task.structure)
-        frame = task.X.iloc[rows]
-        if not isinstance(student, Convolutional):
-            # A picture keeps its shape; of a table the other columns need not be looked at.
+        frame = task.X if len(rows) == len(task.X) else task.X.iloc[rows]
+        # A picture keeps its shape; of a table the other columns need not be looked at.
+        if not isinstance(student, Convolutional) and len(columns) < frame.shape[1]:
             frame = frame[columns]
         student.fit(frame, targets)
+        del frame
         output = student.predict_encoded(student.encoder_.transform(task.held_X))
         return row_losses_to(output, task.held_targets)
 
