@@ -313,11 +313,11 @@ WALKS = {
     "how-to/use-your-own-teacher.md": (6, "kd-out/wine-logistic_regression/student.kd"),
     "how-to/compare-models.md": (4, "out/student.kd"),
     "how-to/search-settings.md": (3, "wine/student.kd"),
+    "how-to/deploy-a-student.md": (9, "trees.tl"),
+    "how-to/choose-columns.md": (6, "six/student.kd"),
 }
 
-#: Tables that a reader brings along.
-BROUGHT = {
-    "../README.md": """
+ADULT = """
 import numpy as np
 import pandas as pd
 
@@ -328,11 +328,48 @@ odds = adult["age"] / 30 + adult["hours"] / 40 + (adult["education"] == "Masters
 adult["income"] = np.where(odds + rng.logistic(size=240) / 3 > 3, ">50K", "<=50K")
 adult.to_parquet("adult.parquet")
 adult.drop(columns="income").to_csv("new.csv", index=False)
+"""
+
+#: What a reader brings along: tables, and a student that another page has made.
+BROUGHT = {
+    "../README.md": ADULT,
+    "how-to/deploy-a-student.md": f"""{ADULT}
+import kdcore
+
+kdcore.distill(
+    adult,
+    target="income",
+    teacher="xgboost",
+    student="decision_tree",
+    recipe="plain",
+    folds=2,
+    output="out",
+)
+for name in ("rows", "june"):
+    adult.to_parquet(f"{{name}}.parquet")
+adult.drop(columns="income").to_csv("some.csv", index=False)
+""",
+    "how-to/choose-columns.md": """
+import numpy as np
+import pandas as pd
+
+rng = np.random.default_rng(0)
+months = pd.DataFrame(rng.normal(size=(240, 24)).cumsum(axis=0)).add_prefix("x")
+months["target"] = months["x0"].diff().fillna(0) + months["x3"] / 9
+months.to_parquet("fred_md.parquet")
+days = months.drop(columns="target")
+days["date"] = pd.date_range("2020-01-01", periods=240).astype(str)
+days["riders"] = months["target"]
+days.to_csv("ridership.csv", index=False)
 """,
 }
 
-#: Commands that take long, and are run by other walks.
-LEFT_OUT = {"../README.md": ("factors.parquet",)}
+#: Commands that take long, or need another student, and are run by other tests.
+LEFT_OUT = {
+    "../README.md": ("factors.parquet",),
+    # A tree has no weights to be written in eight bits; networks are tested with the exports.
+    "how-to/deploy-a-student.md": ("onnx-int8",),
+}
 
 #: A new process for each page, but not for each of its commands: most of their time is imports.
 WALK = """
