@@ -11,8 +11,8 @@ import sys
 from environment import ROOT, prepare
 
 if __name__ == "__main__":
-    what = ["sklearn:digits", "--target", "target", "--output", "out", "--force"]
-    models = ["--teacher", "xgboost", "--student", "sklearn_mlp"]
+    what = ["sklearn:diabetes", "--target", "target", "--output", "out", "--force"]
+    models = ["--teacher", "random_forest", "--student", "decision_tree"]
     kd = prepare() / "kd"
     sys.exit(
         subprocess.call(
