@@ -4,23 +4,13 @@ The copy that the user holds counts as one. Models are small, so that tables are
 """
 
 import json
-import subprocess
-import sys
 
 import pytest
+from benchmarks.resident_memory import told
 
 MEASURE = """
-import ctypes, gc, json, os, sys, threading, time
-import numpy as np, pandas as pd
-import kdcore
-
 teacher, params, student = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3]
 ROWS, COLUMNS = 200_000, 50
-PAGE = os.sysconf("SC_PAGE_SIZE")
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * PAGE
 
 def table(n):
     rng = np.random.default_rng(0)
@@ -36,24 +26,12 @@ def compare(frame):
     assert "error" not in result.pairs[0], result.pairs
 
 compare(table(2000))
-gc.collect()
-base, peak, done = resident(), 0, threading.Event()
+base = settled()
 frame = table(ROWS)
-ctypes.CDLL(None).malloc_trim(0)
-own = resident() - base
-
-def watch():
-    global peak
-    while not done.wait(0.002):
-        peak = max(peak, resident())
-
-watching = threading.Thread(target=watch)
-watching.start()
-compare(frame)
-done.set()
-watching.join()
+own = settled() - base
+peaks, _ = peaks_of(lambda: compare(frame), base)
 one = ROWS * COLUMNS * 8
-print(json.dumps({"peak": (peak - base) / one, "own": own / one}))
+print(json.dumps({"peak": max(peaks.values()) / one, "own": own / one}))
 """
 PAIRS = {
     ("xgboost", "decision_tree"): {"n_estimators": 5},
@@ -66,17 +44,10 @@ PAIRS = {
 
 @pytest.mark.parametrize(("teacher", "student"), PAIRS)
 def test_a_large_table_is_held_about_three_times(teacher, student, show):
-    arguments = [teacher, json.dumps(PAIRS[teacher, student]), student]
-    run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", MEASURE, *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    told = json.loads(run.stdout)
+    found = told(MEASURE, teacher, json.dumps(PAIRS[teacher, student]), student)
     show(
-        f"\n{teacher} into {student}: {told['peak']:.2f} copies at the peak, "
-        f"of which the user's own {told['own']:.2f}"
+        f"\n{teacher} into {student}: {found['peak']:.2f} copies at the peak, "
+        f"of which the user's own {found['own']:.2f}"
     )
     # CatBoost's own allocator keeps what it has freed, some 0.7 of a copy.
-    assert told["peak"] < (4.2 if teacher == "catboost" else 3.4)
+    assert found["peak"] < (4.2 if teacher == "catboost" else 3.4)

@@ -10,12 +10,10 @@ KD_BENCH_ROWS (100,000) and KD_BENCH_COLUMNS (2,000) are the table's shape. The 
 4 GB.
 """
 
-import json
 import os
-import subprocess
-import sys
 
 import pytest
+from benchmarks.resident_memory import told
 
 ROWS = int(os.environ.get("KD_BENCH_ROWS", "100000"))
 COLUMNS = int(os.environ.get("KD_BENCH_COLUMNS", "2000"))
@@ -26,16 +24,7 @@ CASES = [
     ("xgboost", "pytorch_mlp", 6),
 ]
 MEASURE = """
-import ctypes, gc, json, os, sys, threading, time
-import numpy as np, pandas as pd
-import kdcore
-
 teacher, student, rows, columns = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-PAGE = os.sysconf("SC_PAGE_SIZE")
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * PAGE
 
 def table(n):
     rng = np.random.default_rng(0)
@@ -62,27 +51,13 @@ def distill(frame):
     )
 
 distill(table(2000))
-gc.collect()
-ctypes.CDLL(None).malloc_trim(0)
-base, done = resident(), threading.Event()
+base = settled()
 frame = table(rows)
-gc.collect()
-ctypes.CDLL(None).malloc_trim(0)
-own, peaks = resident() - base, {}
-
-def watch():
-    while not done.wait(0.002):
-        now = stages.get("now", "start")
-        peaks[now] = max(peaks.get(now, 0), resident() - base)
-
+own = settled() - base
 stages.clear()
-watching = threading.Thread(target=watch)
-watching.start()
 start = time.process_time()
-result = distill(frame)
+peaks, result = peaks_of(lambda: distill(frame), base, lambda: stages.get("now", "start"))
 seconds = time.process_time() - start
-done.set()
-watching.join()
 one = rows * columns * 4
 found = result.student.get_selected_features()
 print(json.dumps({
@@ -94,19 +69,13 @@ print(json.dumps({
 
 @pytest.mark.parametrize(("teacher", "student", "most"), CASES)
 def test_a_wide_table_is_held_less_than_two_and_a_half_times(teacher, student, most, show):
-    run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", MEASURE, teacher, student, str(ROWS), str(COLUMNS)],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    told = json.loads(run.stdout)
-    by_stage = ", ".join(f"{stage} {peak:.2f}" for stage, peak in told["peaks"].items())
-    peak = max(told["peaks"].values())
+    found = told(MEASURE, teacher, student, ROWS, COLUMNS)
+    by_stage = ", ".join(f"{stage} {peak:.2f}" for stage, peak in found["peaks"].items())
+    peak = max(found["peaks"].values())
     show(
         f"\n{ROWS:,} x {COLUMNS:,}, {teacher} labels, {student}: {peak:.2f} copies at the peak, of "
-        f"which the user's own {told['own']:.2f} ({by_stage}); {told['seconds']:.0f} s of CPU; "
-        f"chosen: {', '.join(told['found'])}"
+        f"which the user's own {found['own']:.2f} ({by_stage}); {found['seconds']:.0f} s of CPU; "
+        f"chosen: {', '.join(found['found'])}"
     )
-    assert {"c0", "c1", "c2"} <= set(told["found"])
+    assert {"c0", "c1", "c2"} <= set(found["found"])
     assert peak < most

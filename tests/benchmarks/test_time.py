@@ -128,4 +128,7 @@ def test_wide_encodings_of_a_large_table_take_few_copies(show: Any, tmp_path: Pa
                 peaks.append(cell["peak_mb"])
                 show(f"{student:21}{n:9,} rows{line(cell)}")
         if len(peaks) == 2:
-            show(f"{student:21}{(peaks[1] - peaks[0]) / copy:9.1f} copies")
+            copies = (peaks[1] - peaks[0]) / copy
+            show(f"{student:21}{copies:9.1f} copies")
+            # Encodings are limited by their cells, whatever the rows; 10 was the most seen.
+            assert copies < 15
