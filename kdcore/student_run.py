@@ -144,12 +144,18 @@ def _judged(
     ask = taught.student.predict if classes is None else taught.student.predict_proba
     own = model_latency(ask, held.X) if packed is None else bundle_latency(packed.bundle, held.X)
     compiled = dict(run.compiled or {})
-    latency = {"teacher": run.latency, "student": own, "compiled_teacher": compiled or None}
-    latency |= {"plain": None, "plain_encoded": None}
+    compiled_bytes = compiled.pop("bytes", None)
+    latency = {
+        "teacher": run.latency,
+        "student": own,
+        "compiled_teacher": compiled or None,
+        "plain": None,
+        "plain_encoded": None,
+    }
     sizes = {
         "teacher": run.size,
         "student": None if packed is None else len(packed.data),
-        "compiled_teacher": compiled.pop("bytes", None),
+        "compiled_teacher": compiled_bytes,
         "plain": None,
         "plain_encoded": None,
     }
