@@ -79,6 +79,8 @@ TEMPLATES = {
     "columns{compared}; the teacher in the table is the one that reads all.",
     "relabel_losses": " (loss on held-out training rows: first labels {old}, "
     "new ones {new}, true ones alone {none})",
+    "relabel_losses_flattered": " (loss on held-out training rows, of which soft labels know a "
+    "little: first labels {old}, new ones {new}, true ones alone {none})",
     # a search
     "trial_beside_labels": "trial {trial} of {trials}; the plain student is that of trial {best}, "
     "the best of labels alone with at most {columns} columns.",

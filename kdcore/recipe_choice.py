@@ -45,6 +45,8 @@ def chosen_recipe(
     nested: Callable[[], list[Lesson]] | None,
     fit_seconds: float,
     notes: list[str],
+    *,
+    cheap: bool = False,
 ) -> Choice:
     """The default, or another recipe that did better on held-out training rows.
 
@@ -54,6 +56,9 @@ def chosen_recipe(
     without synthetic rows, since the teacher that would label these has seen all rows. In-sample
     labels know the held-out rows in full, and nothing is compared. On wide tables, where students
     keep their own encoders, the brake asks whether synthetic rows do harm as well.
+
+    Where nested labels are ``cheap``, as those of a teacher of a few chosen columns, the brake
+    looks at them instead, and nothing flatters the teacher.
     """
     run, train = lesson.run, lesson.data.train
     # Who sets the teacher's share or the loss by hand wants to see what these do.
@@ -74,12 +79,16 @@ def chosen_recipe(
             return choose(student, nested(), [recipe, *others], params)
         notes.append(note("not_compared", seconds=need))
     alone = [other for other in others if not other.teacher]
-    late = wishes.deadline.left() <= fit_seconds
+    late, number = wishes.deadline.left() <= fit_seconds, nested_count(lesson.data)
     if not alone or late or run.labels.provenance == "in-sample":
         return Choice(recipe)
     soft = replace(recipe, name="soft labels", augment=0, params={})
-    # Of few rows each judges once, or chance would decide.
-    parts = [part] if nested_count(lesson.data) == 1 else parts_of(lesson, part.random_state)
+    honest = cheap and nested is not None and can_be_nested(run)
+    if nested is not None and honest and number * run.labels.seconds <= wishes.deadline.left():
+        parts = nested()
+    else:
+        # Of few rows each judges once, or chance would decide.
+        parts = [part] if number == 1 else parts_of(lesson, part.random_state)
     choice = choose(student, parts, [soft, *alone], params, most_cells=_BRAKE_CELLS)
     if choice.moved:
         return choice

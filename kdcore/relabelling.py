@@ -74,7 +74,8 @@ class Relabelling:
         if self.teacher is None:
             return None
         losses = {t["labels"]: figure(t["loss"]) for t in self.trials}
-        compared = note("relabel_losses", **losses) if losses else ""
+        known = "relabel_losses" if self.nested else "relabel_losses_flattered"
+        compared = note(known, **losses) if losses else ""
         return note(f"relabel_{self.used}", n=self.teacher["columns"], compared=compared)
 
 

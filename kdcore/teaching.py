@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kdcore.chooser import Choice
 from kdcore.clock import Clock
-from kdcore.nested import part_of
+from kdcore.nested import nested_count, part_of
 from kdcore.notes import note
 from kdcore.recipe import Recipe, default_recipe, plain_recipe
 from kdcore.recipe_choice import chosen_recipe, why_moved
@@ -182,6 +182,7 @@ def teach(
             nested,
             clock.seconds["fit"],
             notes,
+            cheap=_cheap_again(lesson, selection, relabelling),
         )
     clock.lap("validate")
     if choice.moved:
@@ -206,6 +207,18 @@ def teach(
         selection=selection,
         relabelling=relabelling,
     )
+
+
+def _cheap_again(
+    lesson: Lesson, selection: Selection | None, relabelling: Relabelling | None
+) -> bool:
+    """Whether nested labels of the teacher of the chosen columns cost no more than the first ones.
+
+    By the number of columns and not by the clock, so that the same seed gives the same student.
+    """
+    if selection is None or relabelling is None or relabelling.used != "new":
+        return False
+    return nested_count(lesson.data) * len(selection.columns) <= len(lesson.data.train.names)
 
 
 def plain_student(student: Resolved, taught: Taught, encoder: Any = None) -> Any:

@@ -210,3 +210,25 @@ def test_estimators_label_again_too() -> None:
     assert model.predict(X[model.get_selected_features()]).shape == (len(X),)
     same = model.set_params(relabel="never").fit(X, y)
     assert same.report_.selection["relabel"] is None
+
+
+def test_new_labels_of_few_columns_must_beat_true_ones_on_rows_their_teacher_has_not_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ordinary parts would flatter a teacher that remembers its rows."""
+    asked: list[int] = []
+    nested = Labeller.nested
+
+    def counted(self: Labeller) -> Any:
+        asked.append(len(self.data.train))
+        return nested(self)
+
+    monkeypatch.setattr(Labeller, "nested", counted)
+    free = {"alpha": None, "student": TreeStudent(), "teacher": RandomForestClassifier(20)}
+    few, many = (
+        distilled(table(160, noise=noise), relabel="always", **free) for noise in (12, 3)
+    )
+    assert few.report.selection["relabel"]["used"] in ("new", "none")
+    # Two of 15 columns, five times; of six columns that would cost more than the first labels.
+    assert asked == [120]
+    assert any("of which soft labels know a little" in said for said in many.report.notes)

@@ -37,6 +37,7 @@ TEMPLATES = {
     "relabel_old": "在选定的 {n} 列上重新训练的教师，其标签并不更好{compared}，因此采用读取全部列的教师的标签。",
     "relabel_new": "学生向在选定的 {n} 列上重新训练的教师学习{compared}；表中的教师读取全部列。",
     "relabel_losses": "（留出训练行上的损失：最初的标签 {old}，新标签 {new}，仅真实标签 {none}）",
+    "relabel_losses_flattered": "（留出训练行上的损失，软标签对这些行略有所知：最初的标签 {old}，新标签 {new}，仅真实标签 {none}）",
     "trial_beside_labels": "第 {trial} 次试验（共 {trials} 次）；普通学生取自第 {best} 次试验，它是最多读取 {columns} 列、仅用真实标签的试验中最好的。",
     "trial_alone": "第 {trial} 次试验（共 {trials} 次）；没有已完成的、最多读取 {columns} 列且仅用真实标签的试验，因此普通学生采用相同的参数。",
     "no_pictures": "报告没有图：{error}",
