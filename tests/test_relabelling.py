@@ -225,9 +225,7 @@ def test_new_labels_of_few_columns_must_beat_true_ones_on_rows_their_teacher_has
 
     monkeypatch.setattr(Labeller, "nested", counted)
     free = {"alpha": None, "student": TreeStudent(), "teacher": RandomForestClassifier(20)}
-    few, many = (
-        distilled(table(160, noise=noise), relabel="always", **free) for noise in (12, 3)
-    )
+    few, many = (distilled(table(160, noise=noise), relabel="always", **free) for noise in (12, 3))
     assert few.report.selection["relabel"]["used"] in ("new", "none")
     # Two of 15 columns, five times; of six columns that would cost more than the first labels.
     assert asked == [120]

@@ -70,7 +70,8 @@ class Rows:
                 s, "prior_backward", sizes(k)
             )
         if table.again:
-            for limit in (k, most):
+            found["distill, all columns"] = lambda: self._distilled(None, "never")
+            for limit in [k] if most is None else [k, most]:
                 for relabel in ("never", "auto"):
                     found[f"distill, relabel={relabel} <= {limit}"] = (
                         lambda limit=limit, relabel=relabel: self._distilled(limit, relabel)
@@ -161,7 +162,7 @@ class Rows:
         task.student = None
         return self._row(columns, time.process_time() - start + prior, student)
 
-    def _distilled(self, limit: int, relabel: str) -> dict[str, float]:
+    def _distilled(self, limit: int | None, relabel: str) -> dict[str, float]:
         """All of `kdcore.distill`: four fifths of the rows to learn from and to choose by."""
         task, made = self.split.task, self.split
         known = pd.concat([task.X, task.held_X]).assign(target=made.known_y)

@@ -27,7 +27,7 @@ class Table:
     """A table, the number of columns to choose, and the columns that carry signal, if known.
 
     Of an ordered one the last rows report, and those before them choose. ``others`` are students
-    that choose and learn ``k`` columns too.
+    that choose and learn ``k`` columns too, and ``again`` asks for all of `kdcore.distill` as well.
     """
 
     name: str
@@ -188,8 +188,8 @@ TABLES = {
         ),
         Table("interactions", 10, _interactions, lambda X: list(X)[:10], ceiling=100, again=True),
         Table("adult_copies", 8, _shuffled_copies, _real),
-        Table("isolet", 61, _stored("isolet"), trees=30),
-        Table("khan_srbct", 12, _stored("khan_srbct")),
+        Table("isolet", 61, _stored("isolet"), trees=30, again=True),
+        Table("khan_srbct", 12, _stored("khan_srbct"), again=True),
         Table("digits_12", 12, _digits, trees=50),
         Table("digits_19", 19, _digits, trees=50),
         # Not among the tables on which the method was found.
