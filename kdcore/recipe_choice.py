@@ -79,12 +79,13 @@ def chosen_recipe(
             return choose(student, nested(), [recipe, *others], params)
         notes.append(note("not_compared", seconds=need))
     alone = [other for other in others if not other.teacher]
-    late, number = wishes.deadline.left() <= fit_seconds, nested_count(lesson.data)
+    late = wishes.deadline.left() <= fit_seconds
     if not alone or late or run.labels.provenance == "in-sample":
         return Choice(recipe)
     soft = replace(recipe, name="soft labels", augment=0, params={})
-    honest = cheap and nested is not None and can_be_nested(run)
-    if nested is not None and honest and number * run.labels.seconds <= wishes.deadline.left():
+    number = nested_count(lesson.data)
+    cheap = cheap and can_be_nested(run) and number * run.labels.seconds <= wishes.deadline.left()
+    if cheap and nested is not None:
         parts = nested()
     else:
         # Of few rows each judges once, or chance would decide.
@@ -145,8 +146,8 @@ def harmed_by_rows(
     """The default without synthetic rows, where a few of them do harm; else the default.
 
     A linear student of pictures cannot follow its teacher over made ones, and loses what it knew of
-    real ones; a network gains by them. The teacher that labels them has seen the held-out rows,
-    so whoever is behind all the same is behind.
+    real ones; a network gains by them. The teacher that labels them may have seen the held-out
+    rows, so whoever is behind all the same is behind.
     """
     weight = np.concatenate([part.data.held.weight for part in parts])
     weight = weight / weight.sum()

@@ -126,6 +126,7 @@ def teach(
         notes.append(note("late", seconds=wishes.deadline.seconds))
         recipe = replace(recipe, augment=0, params={})
     selection = relabelling = None
+    cheap = False
     if wishes.columns.asked:
         selection = select_columns(
             student,
@@ -153,7 +154,11 @@ def teach(
             time_left=wishes.deadline.left,
             random_state=random_state,
         )
-        nested = nested if again is None else again.nested
+        if again is not None:
+            nested = again.nested
+            # No dearer than the first labels; by columns and not by the clock, which would make the
+            # student depend on the machine.
+            cheap = nested_count(lesson.data) * len(selection.columns) <= len(train.names)
     clock.lap("relabel")
     params: dict[str, dict[str, Any]] = {"None": {}, str(recipe.encoder): {}}
     part = None
@@ -182,7 +187,7 @@ def teach(
             nested,
             clock.seconds["fit"],
             notes,
-            cheap=_cheap_again(lesson, selection, relabelling),
+            cheap=cheap,
         )
     clock.lap("validate")
     if choice.moved:
@@ -207,18 +212,6 @@ def teach(
         selection=selection,
         relabelling=relabelling,
     )
-
-
-def _cheap_again(
-    lesson: Lesson, selection: Selection | None, relabelling: Relabelling | None
-) -> bool:
-    """Whether nested labels of the teacher of the chosen columns cost no more than the first ones.
-
-    By the number of columns and not by the clock, so that the same seed gives the same student.
-    """
-    if selection is None or relabelling is None or relabelling.used != "new":
-        return False
-    return nested_count(lesson.data) * len(selection.columns) <= len(lesson.data.train.names)
 
 
 def plain_student(student: Resolved, taught: Taught, encoder: Any = None) -> Any:

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from small_models import LeastSquaresStudent, Memory, SoftmaxStudent, TreeStudent
 
 import kdcore
-from kdcore import DistillationClassifier
+from kdcore import DistillationClassifier, recipe_choice
 from kdcore.errors import ParameterError
 from kdcore.labeller import Labeller, reading_only
 from kdcore.sources import resolve_source
@@ -216,17 +216,27 @@ def test_new_labels_of_few_columns_must_beat_true_ones_on_rows_their_teacher_has
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ordinary parts would flatter a teacher that remembers its rows."""
-    asked: list[int] = []
-    nested = Labeller.nested
+    asked: list[Any] = []
+    decided: list[Any] = []
+    nested, choose = Labeller.nested, recipe_choice.choose
 
     def counted(self: Labeller) -> Any:
-        asked.append(len(self.data.train))
-        return nested(self)
+        asked.append(nested(self))
+        return asked[-1]
+
+    def seen(student: Any, lessons: Any, *others: Any, **options: Any) -> Any:
+        decided.append(lessons)
+        return choose(student, lessons, *others, **options)
 
     monkeypatch.setattr(Labeller, "nested", counted)
+    monkeypatch.setattr(recipe_choice, "choose", seen)
     free = {"alpha": None, "student": TreeStudent(), "teacher": RandomForestClassifier(20)}
     few, many = (distilled(table(160, noise=noise), relabel="always", **free) for noise in (12, 3))
     assert few.report.selection["relabel"]["used"] in ("new", "none")
     # Two of 15 columns, five times; of six columns that would cost more than the first labels.
-    assert asked == [120]
+    assert len(asked) == 1
+    assert len(decided) == 2
+    assert decided[0] is asked[0]
+    assert len(decided[0]) == 5
+    assert decided[1] is not asked[0]
     assert any("of which soft labels know a little" in said for said in many.report.notes)
