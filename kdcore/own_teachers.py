@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ class CallableTeacher:
             raise FitError(f"the teacher {name} (a callable) failed: {line}") from error
 
 
-class _Around:
+class _Around(ABC):
     """A fitted teacher behind a change of the tables that it gets."""
 
     def __init__(self, model: Any) -> None:
@@ -70,9 +71,9 @@ class _Around:
         if hasattr(model, "model_bytes"):
             self.model_bytes = model.model_bytes
 
+    @abstractmethod
     def _columns(self, X: Any) -> Any:
         """The table as the model reads it."""
-        raise NotImplementedError
 
     def structure(self) -> TeacherStructure | None:
         """What the model's trees tell of the columns; None where they do not."""
